@@ -1,0 +1,156 @@
+/* config/config.h: one checked, immutable configuration.
+ *
+ * config_load() turns a YAML file into a `struct config`, or into a list of everything that is wrong with
+ * it. It has no side effects and may run on any thread. Afterwards a configuration never changes; it is
+ * counted, and each request pins the one it began on (config_ref/config_unref, loop thread only).
+ *
+ * Everything in a configuration belongs to it. Texts are never NULL unless their comment says so.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum address_kind { ADDRESS_TCP, ADDRESS_UNIX };
+
+struct config_address {
+    enum address_kind kind;
+    const char *text; /* as written: "127.0.0.1:3000", "[::1]:3000", "unix:/run/x.sock" */
+    const char *host; /* TCP: without brackets */
+    uint16_t port;    /* TCP; 0 takes any free one */
+    const char *path; /* UNIX */
+};
+
+struct config_key {
+    const char *user;
+    uint8_t sha256[32]; /* of the API key: the key itself is not kept */
+    bool admin;
+};
+
+enum over_limit { OVER_LIMIT_PAUSE_OLDEST, OVER_LIMIT_REJECT };
+
+struct config_positions; /* where in the file each path of `options` stands */
+
+struct config_backend {
+    const char *name;
+    const char *plugin;        /* as written: a name, or a path with a slash */
+    bool max_sandboxes_given;  /* otherwise the plugin's own default counts */
+    uint32_t max_sandboxes;    /* at least 1 when given */
+    enum over_limit over_limit;
+    bool health_path_given;        /* otherwise the plugin's own default counts */
+    const char *health_check_path; /* given: NULL (null in the file: no checks) or "/…" */
+    uint32_t health_interval_ms;
+    uint32_t startup_timeout_ms;
+    const char *options_json; /* the `options` as JSON object text; may hold secrets */
+    size_t options_len;
+    const struct config_positions *positions;
+    uint8_t digest[32]; /* of the whole section, after ${NAME}: equal means unchanged */
+    unsigned line, column; /* of the backend's key, for errors about all of it */
+};
+
+struct config_pair {
+    const char *name;
+    const char *value;
+};
+
+struct config_spec {
+    const char *id;
+    const char *backend; /* a name in `backends`; default_backend filled in */
+    const char **command; /* NULL: the backend's own */
+    size_t command_len;
+    const struct config_pair *initial_env;
+    size_t initial_env_len;
+    const char *working_dir; /* NULL: none given */
+    const char *json;        /* the spec as the ABI's spec_json */
+    size_t json_len;
+};
+
+struct config_callback {
+    const char *url;
+    const char *secret; /* NULL: not signed */
+};
+
+struct config {
+    const char *file; /* as given, for messages */
+    uint64_t number;  /* generation; set by the reload transaction when it is published */
+    unsigned refs;
+
+    const struct config_address *listen;
+    size_t listen_len;
+    const char *tls_cert, *tls_key; /* NULL: plain HTTP */
+    const char *public_url;         /* NULL: none */
+    uint32_t max_connections;
+    uint64_t max_body;
+    uint32_t header_timeout_ms;
+    uint32_t drain_timeout_ms;
+
+    const struct config_key *keys; /* none: everybody is the one local user */
+    size_t keys_len;
+
+    const char *state_dir;
+    const char *plugin_dir; /* NULL: where the build installed them */
+    enum log_level log_level;
+    bool log_json;
+
+    const struct config_backend *backends; /* at least one */
+    size_t backends_len;
+    const char *default_backend;
+    const struct config_spec *specs; /* may be none: the backends' built-in ones serve then */
+    size_t specs_len;
+
+    bool runtime_api_enabled;
+    const char **runtime_api_images; /* patterns with * */
+    size_t runtime_api_images_len;
+
+    uint64_t events_retention_ms;
+    const struct config_callback *callbacks;
+    size_t callbacks_len;
+
+    struct config_arena *arena; /* everything above lives in it */
+};
+
+/* Everything wrong (and everything dubious) in one run over a file, in the order of the file. */
+struct config_problem {
+    bool warning;
+    unsigned line, column; /* from 1; 0: about the file as a whole */
+    char *text;            /* "path.to.key: must be …, got …" or a sentence */
+};
+struct config_problems {
+    struct config_problem *list;
+    size_t len;
+    size_t errors; /* how many of them are not warnings */
+};
+void config_problems_init(struct config_problems *problems);
+void config_problems_finish(struct config_problems *problems);
+/* Adds "path: message"; `path` may be "". At most 100 are kept, then one that says so. */
+void config_problem_add(struct config_problems *problems, bool warning, unsigned line, unsigned column,
+                        const char *path, const char *format, ...) __attribute__((format(printf, 6, 7)));
+void config_problems_sort(struct config_problems *problems);
+/* "FILE:LINE:COLUMN: text", or "FILE: text" without a position; a warning has "warning: " before the
+ * text. Truncated to fit. */
+void config_problem_format(const char *file, const struct config_problem *problem, char *out, size_t size);
+
+/* Reads and checks a file. NULL when there is at least one error; problems (warnings too) are added to
+ * `problems` either way. The result has one reference. */
+struct config *config_load(const char *file, struct config_problems *problems);
+
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config); /* NULL is allowed */
+
+/* By name; NULL: there is none. */
+const struct config_backend *config_find_backend(const struct config *config, const char *name);
+const struct config_spec *config_find_spec(const struct config *config, const char *id);
+
+/* The position of a path in a backend's options ("mounts[1].mode"; "" is the options as a whole). A path
+ * that is not in the file gets the position of its nearest ancestor that is. */
+void config_option_position(const struct config_backend *backend, const char *path, unsigned *line,
+                            unsigned *column);
+
+/* Backends, specs and so on in the file at once are bounded by these. */
+enum { CONFIG_MAX_FILE = 1024 * 1024, CONFIG_MAX_DEPTH = 32, CONFIG_MAX_NODES = 20000 };
+
+#endif

@@ -1,0 +1,60 @@
+/* net/client.h: the one HTTP client, on libcurl's multi interface and the loop.
+ *
+ * HTTP/1.1 (HTTP/2 over TLS where the server has it), over TCP or a unix socket; no proxy, no redirects, no
+ * schemes but http and https; peers are always verified. Loop thread only. Names are resolved off the loop.
+ */
+#ifndef NET_CLIENT_H
+#define NET_CLIENT_H
+
+#include "base/loop.h"
+
+#include <sandboxd/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client;
+struct client_transfer;
+
+struct client_request {
+    const char *method;         /* NULL: GET */
+    const char *url;
+    const char *unix_socket;    /* NULL: TCP */
+    const char *const *headers; /* "Name: value", ends in NULL; NULL: none */
+    const void *body;           /* copied; NULL: none */
+    size_t body_len;
+    uint32_t connect_timeout_ms; /* 0: 5 s */
+    uint32_t timeout_ms;         /* whole call; 0: 30 s, or none when streamed */
+    uint32_t idle_timeout_ms;    /* streamed: no byte for so long fails; 0: never */
+    size_t max_body;             /* collected answers; 0: 1 MiB. More is a failure */
+    bool no_reuse;               /* a connection of its own, closed after (health checks) */
+    bool discard_body;           /* only the status matters: done() at once after the head */
+    const char *ca_file, *cert_file, *key_file; /* NULL: system's trust, no client certificate */
+};
+
+struct client_handler {
+    /* NULL: not wanted. Headers as "Name: value", in order, NULL at the end. */
+    void (*head)(void *arg, int status, const char *const *headers);
+    /* NULL: the body is collected for done(). Returns false to be left alone until client_resume(). The piece
+     * that came with it counts as taken. */
+    bool (*data)(void *arg, const void *bytes, size_t len);
+    /* Last call, exactly once unless cancelled. `err` is NULL when a whole answer came. Failures:
+     * SBX_ERR_UNAVAILABLE (no connection, cut off), SBX_ERR_TIMEOUT, SBX_ERR_REFUSED (not HTTP, too
+     * large), SBX_ERR_INVALID (the URL), with a message that names the host and no secret. */
+    void (*done)(void *arg, const struct sbx_error *err, int status, const void *body, size_t len);
+};
+
+/* Aborts when libcurl can't be initialised at all. */
+struct client *client_create(struct loop *loop);
+void client_destroy(struct client *client); /* cancels what is under way */
+
+/* Begins a transfer. No callback comes before this has returned. NULL on failure. */
+struct client_transfer *client_start(struct client *client, const struct client_request *request,
+                                     const struct client_handler *handler, void *arg,
+                                     struct sbx_error *err);
+void client_resume(struct client_transfer *transfer);
+/* No callback comes any more; may be called inside one. The transfer is freed. NULL is allowed. */
+void client_cancel(struct client_transfer *transfer);
+/* A transfer is valid until done() has returned or it was cancelled. */
+
+#endif

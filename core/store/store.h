@@ -1,0 +1,70 @@
+/* store/store.h: what must survive: SQLite in WAL mode on a thread of its own, answers on the loop.
+ *
+ * Every write that is waiting when the thread is free goes into one transaction (group commit), each
+ * in a savepoint of its own; its callback comes once the transaction is on disk (synced). Writes are
+ * carried out in the order of the calls. Loop thread only.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/loop.h"
+
+#include <sandboxd/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+enum { STORE_SCHEMA_VERSION = 1 };
+
+/* One sandbox as it is kept. Texts may be NULL where the comment says so. */
+struct store_sandbox {
+    const char *id;
+    const char *backend;
+    const char *owner; /* NULL: nobody's */
+    const char *spec_id;
+    const char *session_key;
+    int64_t created_at_us;
+    bool begun;       /* the backend has said that the thing was made */
+    bool want_paused; /* a pause was asked for, and no resume since */
+    bool deleting;    /* a deletion was promised */
+    const char *error_json; /* NULL, or the `error` of the sandbox as clients see it */
+};
+
+typedef void (*store_done)(void *arg, const struct sbx_error *err);
+typedef void (*store_value)(void *arg, const struct sbx_error *err, const void *value, size_t len);
+typedef void (*store_keys)(void *arg, const struct sbx_error *err, const char *const *keys, size_t count);
+
+/* Opens or makes `directory`/sandboxd.db (0600; the directory 0700 is made too), locks it against a
+ * second daemon, checks it and brings it to STORE_SCHEMA_VERSION. Blocks: it is called before
+ * serving. NULL, with a sentence that says what is wrong and what to do: not a directory, not ours or open
+ * to others, no room, read-only, corrupt, of a newer version, in use by another sandboxd. */
+struct store *store_open(struct loop *loop, const char *directory, struct sbx_error *err);
+/* Finishes all writes that were asked for (their callbacks are not called any more), then closes. */
+void store_close(struct store *store);
+
+/* Calls `each` for every sandbox kept, oldest first. Blocks: only before serving. */
+int store_load_sandboxes(struct store *store, void (*each)(void *arg, const struct store_sandbox *sandbox),
+                         void *arg, struct sbx_error *err);
+
+/* Inserts or replaces by id. Everything is copied. `done` may be NULL. A failure (disk full, I/O error,
+ * read-only) is SBX_ERR_UNAVAILABLE with code STORE_FAILED and SQLite's reason, is logged, and leaves
+ * what was there before. */
+void store_put_sandbox(struct store *store, const struct store_sandbox *sandbox, store_done done, void *arg);
+void store_delete_sandbox(struct store *store, const char *id, store_done done, void *arg);
+
+/* A durable map for each namespace (a backend's name). */
+void store_put(struct store *store, const char *space, const char *key, const void *value, size_t len,
+               store_done done, void *arg);
+void store_get(struct store *store, const char *space, const char *key, store_value done, void *arg);
+void store_delete(struct store *store, const char *space, const char *key, store_done done, void *arg);
+void store_list(struct store *store, const char *space, const char *prefix, store_keys done, void *arg);
+
+/* For /metrics: writes committed, transactions, failures since start. */
+struct store_stats {
+    uint64_t writes, commits, failures;
+};
+struct store_stats store_stats(struct store *store);
+
+#endif
