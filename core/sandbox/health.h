@@ -1,0 +1,43 @@
+/* sandbox/health.h: is a sandbox's agent server answering?
+ *
+ * Each sandbox is checked by itself, never in a read's way and each with its own timeout. While it starts,
+ * the first check comes 1 ms after the start and each next one after a fifth of the time since then, at
+ * least 1 ms and at most 1 s; afterwards one comes every health_interval. Part of a sandbox; has no rules of
+ * its own about status.
+ */
+#ifndef SANDBOX_HEALTH_H
+#define SANDBOX_HEALTH_H
+
+#include "base/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sandbox;
+struct client_transfer;
+struct backend_operation;
+
+struct health {
+    struct event timer;
+    struct client_transfer *transfer;  /* the check under way, or NULL */
+    struct backend_operation *confirm; /* is it this sandbox that answered? or NULL */
+    struct backend_operation *tail;    /* the log's end is being fetched, or NULL */
+    uint64_t since_us;                 /* of the start that is watched */
+    unsigned failures;                 /* in a row, since it last answered */
+    bool watching;
+    bool answered;  /* since that start */
+    bool timed_out; /* it did not answer within startup_timeout */
+};
+
+void health_init(struct sandbox *sandbox);
+/* It runs, and is watched from now on as newly started. */
+void health_begin(struct sandbox *sandbox);
+/* It does not run: nothing is checked. */
+void health_end(struct sandbox *sandbox);
+/* Answered since it started, and not failing twice in a row. */
+static inline bool health_good(const struct health *health)
+{
+    return health->answered && health->failures < 2;
+}
+
+#endif

@@ -1,0 +1,119 @@
+/* sandbox/sandbox.h: one sandbox in the read model.
+ *
+ * Three sorts of facts, kept apart: what was recorded (and is on disk), what its backend last said of
+ * it (observed), and what follows from both (derived, by sandbox_refresh() in service.c alone).
+ * Readers outside this folder look at it, and change nothing. It belongs to the table (table.h).
+ */
+#ifndef SANDBOX_SANDBOX_H
+#define SANDBOX_SANDBOX_H
+
+#include "base/clock.h"
+#include "sandbox/health.h"
+
+#include <sandboxd/host.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The order is that of the list that /metrics prints. */
+enum sandbox_status {
+    SANDBOX_STARTING,
+    SANDBOX_RUNNING,
+    SANDBOX_PAUSED,
+    SANDBOX_ERROR,
+    SANDBOX_DELETING, /* hidden from every read */
+    SANDBOX_MISSING,
+    SANDBOX_STATUSES /* how many there are */
+};
+const char *sandbox_status_name(enum sandbox_status status);
+
+struct sandbox_url {
+    char *name;
+    char *url;
+    int port; /* 0: none */
+};
+
+/* Why it is in ERROR. */
+struct sandbox_failure {
+    struct sbx_error error;
+    int exit_code;  /* -1: none or not known */
+    char *log_tail; /* NULL: none */
+};
+
+/* What the service is doing about it with the backend: one operation at a time. */
+enum sandbox_phase {
+    PHASE_IDLE,
+    PHASE_RECORDING, /* its record is on its way to the disk; not in the table's order yet */
+    PHASE_WAITING,   /* for room under max_sandboxes, to start or to resume */
+    PHASE_STARTING,
+    PHASE_PAUSING,
+    PHASE_RESUMING,
+    PHASE_STOPPING,
+    PHASE_REMOVING
+};
+
+/* What is to be done once nothing is in flight. */
+enum sandbox_todo {
+    TODO_START = 1,
+    TODO_PAUSE = 2,
+    TODO_RESUME = 4,
+    TODO_STOP = 8,
+    TODO_REMOVE = 16
+};
+
+struct home;                   /* its backend, as the service keeps it (home.h) */
+struct owner;                  /* its user's sandboxes, in order (table.h) */
+struct quota;                  /* its user's running sandboxes on its backend (quota.h) */
+struct backend_operation;
+struct sandbox_wait;
+
+struct sandbox {
+    struct service *service;
+
+    /* recorded */
+    char *id;
+    char *spec_id;
+    struct home *home;
+    struct owner *owner;                /* never NULL; nobody's sandboxes have an owner without a name */
+    char session_key[BASE62_SIZE_32];   /* "": none */
+    int64_t created_at_us;
+    bool begun;    /* the backend has said that it was made */
+    bool deleting; /* promised */
+    bool adopted;  /* made by somebody else: it has no record, and goes when it is gone */
+
+    /* observed; state is 0 while nothing was heard */
+    enum sbx_state state;
+    uint64_t incarnation;
+    char *detail; /* NULL: none */
+    struct sandbox_url *urls;
+    size_t urls_len;
+    struct sandbox_failure *failure; /* NULL: none */
+
+    /* derived */
+    enum sandbox_status status;
+    bool holds_room; /* counted under max_sandboxes */
+
+    /* in progress */
+    enum sandbox_phase phase;
+    unsigned todo;                       /* TODO_ bits */
+    bool again;                          /* the start to come follows one that was cut off */
+    bool room_refused;                   /* its backend would not pause it: others make room first */
+    bool answered;                       /* a client was told of it: a failed start stays, as ERROR */
+    unsigned attempts;                   /* failed removals in a row */
+    struct backend_operation *operation; /* in flight, or NULL */
+    struct event retry;                  /* of a removal */
+    struct sandbox_wait *waits;          /* who waits for it to change */
+    struct sandbox *next_waiting;        /* in its quota's queue */
+    uint64_t listed;                     /* the listing that last saw it */
+    struct health health;
+
+    /* A cache of the API's: the sandbox as JSON text. Dropped by each change. */
+    char *json;
+    size_t json_len;
+
+    /* table.c's */
+    char key_digest[BASE62_SIZE_32]; /* of the session key; "": none */
+    bool in_order;
+};
+
+#endif

@@ -1,0 +1,70 @@
+/* sandbox/table.h: the sandbox table, the read model that every get, batch and search answers from.
+ *
+ * Owns all sandboxes and four indexes: by id, by the digest of the session key, and in the order of their
+ * creation, once for all and once for each owner. A search of 100 among 10,000 is a binary search and
+ * 100 steps. Knows nothing of backends, rules or time. Loop thread only.
+ */
+#ifndef SANDBOX_TABLE_H
+#define SANDBOX_TABLE_H
+
+#include "base/map.h"
+#include "sandbox/sandbox.h"
+
+/* Sandboxes from the oldest to the newest; equal times by id. */
+struct sandbox_order {
+    struct sandbox **items;
+    size_t len, capacity;
+};
+
+struct owner {
+    char *name; /* NULL: nobody (everybody's, where there are no keys) */
+    struct sandbox_order order;
+    size_t count; /* sandboxes that name it, also those not in the order yet */
+};
+
+struct table {
+    struct map by_id;
+    struct map by_key;
+    struct map owners;
+    struct owner *nobody;
+    struct sandbox_order order;
+};
+
+void table_init(struct table *table);
+void table_finish(struct table *table); /* frees every sandbox with table_free_sandbox() */
+
+/* A new, empty sandbox under `id`, found by table_find() at once and by readers once table_show() was
+ * called. The id must not be in the table. `owner` NULL: nobody. */
+struct sandbox *table_add(struct table *table, const char *id, const char *owner);
+void table_set_key(struct table *table, struct sandbox *sandbox, const char *session_key); /* NULL: none */
+void table_show(struct table *table, struct sandbox *sandbox); /* created_at_us is set and stays */
+void table_hide(struct table *table, struct sandbox *sandbox); /* from the order; found by id still */
+void table_remove(struct table *table, struct sandbox *sandbox); /* out of all indexes, and freed */
+
+/* All of them, hidden or not. */
+struct sandbox *table_find(const struct table *table, const char *id);
+struct sandbox *table_next(const struct table *table, size_t *position);
+
+/* ---- readers: nothing that is hidden ---- */
+
+/* Who asks: a user sees their own, `everything` (an admin, or there are no keys) all. */
+struct viewer {
+    const char *user; /* NULL: there are no keys */
+    bool everything;
+};
+
+const struct sandbox *table_get(const struct table *table, const struct viewer *viewer, const char *id);
+const struct sandbox *table_get_by_key(const struct table *table, const char *session_key);
+
+/* Newest first: up to `limit` into `out`, beginning after the place that `page_id` names (NULL or one that is
+ * not ours: from the beginning). Writes the next page's id, or "" after the last one, into `next`, which has
+ * TABLE_PAGE_ID_SIZE bytes. A page id names a place in time and not a count: what comes or goes between two
+ * calls neither repeats nor hides another sandbox. */
+enum { TABLE_PAGE_ID_SIZE = 192 };
+size_t table_search(const struct table *table, const struct viewer *viewer, const char *page_id, size_t limit,
+                    const struct sandbox **out, char *next);
+
+/* How many sandboxes of each status there are in all, or of one backend (home NULL: all). */
+void table_count(const struct table *table, const struct home *home, size_t counts[SANDBOX_STATUSES]);
+
+#endif
