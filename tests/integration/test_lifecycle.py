@@ -1,0 +1,210 @@
+"""The whole life of a sandbox, through HTTP, with the process backend and a real agent."""
+
+import os
+import re
+import stat
+from datetime import datetime, timezone
+from pathlib import Path
+
+from harness import Client, process_state, wait_until
+
+FIELDS = {"id", "created_by_user_id", "sandbox_spec_id", "status", "session_api_key", "exposed_urls", "created_at",
+          "backend", "status_detail", "error"}
+
+
+def agent(sandbox):
+    """A client of the sandbox's agent."""
+    [url] = [u["url"] for u in sandbox["exposed_urls"] if u["name"] == "AGENT_SERVER"]
+    return Client(url.removeprefix("http://").replace("localhost", "127.0.0.1"))
+
+
+def test_a_running_sandbox_has_every_field(daemon):
+    before = datetime.now(timezone.utc)
+    sandbox = daemon.start_sandbox()
+    assert FIELDS <= set(sandbox)
+    assert re.fullmatch(r"[0-9A-Za-z]{22}", sandbox["id"])
+    assert re.fullmatch(r"[0-9A-Za-z]{43}", sandbox["session_api_key"])
+    assert sandbox["status"] == "RUNNING" and sandbox["error"] is None and sandbox["status_detail"] is None
+    assert sandbox["created_by_user_id"] is None
+    assert sandbox["sandbox_spec_id"] == "agent" and sandbox["backend"] == "local"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", sandbox["created_at"])
+    created = datetime.fromisoformat(sandbox["created_at"].replace("Z", "+00:00"))
+    assert before <= created <= datetime.now(timezone.utc)
+    [url] = sandbox["exposed_urls"]
+    assert set(url) == {"name", "url", "port"} and url["name"] == "AGENT_SERVER"
+    assert url["url"].endswith(f":{url['port']}") and url["port"] >= daemon.base_port()
+    assert daemon.sandbox(sandbox["id"]) == sandbox
+
+
+def test_the_agent_answers_at_the_exposed_url_and_is_the_sandbox(daemon):
+    sandbox = daemon.start_sandbox()
+    with agent(sandbox) as client:
+        assert client.get("/alive").status == 200
+        who = client.get("/whoami").json()
+    assert who["sandbox_id"] == sandbox["id"]
+
+
+def test_the_environment_of_a_sandbox_is_allow_listed(make_daemon):
+    daemon = make_daemon(env={"A_SECRET_OF_THE_DAEMON": "hush", "PASSED": "along", "TZ": "UTC"})
+    daemon.local["options"]["pass_env"] = ["PASSED"]
+    daemon.config["specs"][0]["initial_env"]["FROM_SPEC"] = "yes"
+    daemon.write()
+    daemon.start()
+    sandbox = daemon.start_sandbox()
+    [pid] = [p for p in daemon.processes() if "sandbox-agent" in Path(f"/proc/{p}/cmdline").read_text()]
+    environment = dict(pair.split("=", 1) for pair in Path(f"/proc/{pid}/environ").read_text().split("\0") if pair)
+    assert "A_SECRET_OF_THE_DAEMON" not in environment
+    assert environment["PASSED"] == "along" and environment["FROM_SPEC"] == "yes" and environment["TZ"] == "UTC"
+    assert environment["PATH"] == daemon.env["PATH"] and environment["HOME"] == daemon.env["HOME"]
+    assert environment["SANDBOX_ID"] == sandbox["id"]
+    assert environment["SESSION_API_KEY"] == environment["OH_SESSION_API_KEYS_0"] == sandbox["session_api_key"]
+    directory = Path(os.readlink(f"/proc/{pid}/cwd"))
+    assert directory.is_relative_to(daemon.sandboxes)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert os.getsid(pid) == pid or os.getsid(pid) in daemon.processes(), "a session of its own"
+
+
+def test_pause_freezes_and_resume_goes_on_with_the_same_key_and_url(daemon):
+    sandbox = daemon.start_sandbox()
+    sandbox_id = sandbox["id"]
+    with agent(sandbox) as client:
+        pid = client.get("/whoami").json()["pid"]
+    daemon.act("pause", sandbox_id)
+    paused = daemon.wait_status(sandbox_id, "PAUSED")
+    assert paused["session_api_key"] is None and paused["exposed_urls"] is None and paused["error"] is None
+    # Frozen by SIGSTOP, or by a freezer cgroup, where it still counts as sleeping: either way it uses no time.
+    assert process_state(pid) in "TSD"
+    daemon.act("pause", sandbox_id)  # already so is success
+    daemon.act("resume", sandbox_id)
+    resumed = daemon.wait_status(sandbox_id, "RUNNING")
+    assert resumed == sandbox
+    daemon.act("resume", sandbox_id)
+    with agent(resumed) as client:
+        assert client.get("/whoami").json()["pid"] == pid, "memory was kept"
+
+
+def test_a_paused_agent_does_not_answer(daemon):
+    sandbox = daemon.start_sandbox()
+    daemon.act("pause", sandbox["id"])
+    daemon.wait_status(sandbox["id"], "PAUSED")
+    with agent(sandbox) as client:
+        client.connection.timeout = 0.5
+        try:
+            client.get("/alive")
+        except TimeoutError:
+            return
+    raise AssertionError("a frozen agent answered")
+
+
+def test_delete_hides_at_once_and_leaves_nothing(daemon):
+    sandbox = daemon.start_sandbox()
+    sandbox_id = sandbox["id"]
+    assert daemon.processes() and list(daemon.sandboxes.iterdir())
+    daemon.remove_sandbox(sandbox_id)
+    assert daemon.get(f"/api/v1/sandboxes/{sandbox_id}").status == 404
+    assert daemon.get(f"/api/v1/sandboxes?id={sandbox_id}").json() == [None]
+    assert daemon.everything() == []
+    for verb in "pause", "resume":
+        assert daemon.post(f"/api/v1/sandboxes/{sandbox_id}/{verb}").status == 404
+    assert daemon.delete(f"/api/v1/sandboxes/{sandbox_id}").status == 404
+    daemon.wait_clean()
+
+
+def test_delete_of_a_paused_sandbox(daemon):
+    sandbox = daemon.start_sandbox()
+    daemon.act("pause", sandbox["id"])
+    daemon.remove_sandbox(sandbox["id"])
+    daemon.wait_clean()
+
+
+def test_an_agent_that_ignores_sigterm_is_killed_after_stop_timeout(make_daemon):
+    daemon = make_daemon()
+    daemon.local["options"]["stop_timeout"] = "300ms"
+    daemon.add_spec("stubborn", "--ignore-term")
+    daemon.write()
+    daemon.start()
+    sandbox = daemon.start_sandbox("stubborn")
+    daemon.remove_sandbox(sandbox["id"])
+    daemon.wait_clean()
+
+
+def test_a_slow_agent_is_starting_until_it_answers(make_daemon):
+    daemon = make_daemon()
+    daemon.add_spec("slow", "--bind-delay", 700, "--ready-after", 300)
+    daemon.write()
+    daemon.start()
+    sandbox = daemon.start_sandbox("slow", wait=None, status=None)
+    assert sandbox["status"] == "STARTING"
+    assert sandbox["session_api_key"] is None and sandbox["exposed_urls"] is None
+    running = daemon.wait_status(sandbox["id"], "RUNNING")
+    assert running["session_api_key"] and running["exposed_urls"]
+
+
+def test_a_wait_that_is_over_answers_with_starting(make_daemon):
+    daemon = make_daemon()
+    daemon.add_spec("slow", "--bind-delay", 1500)
+    daemon.write()
+    daemon.start()
+    sandbox = daemon.start_sandbox("slow", wait="100ms", status="STARTING")
+    daemon.wait_status(sandbox["id"], "RUNNING")
+
+
+def test_the_log_of_a_sandbox(make_daemon):
+    daemon = make_daemon()
+    daemon.add_spec("talks", command=["/bin/sh", "-c",
+                                      "for i in 1 2 3 4 5; do echo line $i; done; exec \"$0\" --port {port}",
+                                      daemon.spec("x")["command"][0]])
+    daemon.write()
+    daemon.start()
+    sandbox = daemon.start_sandbox("talks")
+    path = f"/api/v1/sandboxes/{sandbox['id']}/logs"
+    response = daemon.get(path)
+    assert response.status == 200 and response.headers["Content-Type"].startswith("text/plain")
+    lines = [line for line in response.text.splitlines() if line.startswith("line ")]
+    assert lines == [f"line {i}" for i in range(1, 6)]
+    assert len(daemon.get(path + "?tail=2").text.splitlines()) == 2
+    assert daemon.get("/api/v1/sandboxes/nosuch/logs").status == 404
+
+
+def test_following_a_log_streams_what_comes(make_daemon):
+    daemon = make_daemon()
+    daemon.add_spec("ticks", command=["/bin/sh", "-c",
+                                      "(while :; do echo tick; sleep 0.05; done) & exec \"$0\" --port {port}",
+                                      daemon.spec("x")["command"][0]])
+    daemon.write()
+    daemon.start()
+    sandbox = daemon.start_sandbox("ticks")
+    with daemon.client() as client:
+        client.connection.request("GET", f"/api/v1/sandboxes/{sandbox['id']}/logs?tail=0&follow=true")
+        response = client.connection.getresponse()
+        assert response.status == 200
+        received = b""
+        while received.count(b"tick\n") < 5:
+            received += response.read1()
+    wait_until(lambda: daemon.get("/health").status == 200)
+
+
+def test_the_session_key_finds_its_sandbox(daemon):
+    sandbox = daemon.start_sandbox()
+    key = {"X-Session-API-Key": sandbox["session_api_key"]}
+    assert daemon.get("/api/v1/sandbox", headers=key).json() == sandbox
+    assert daemon.get("/api/v1/sandbox").status == 401
+    assert daemon.get("/api/v1/sandbox", headers={"X-Session-API-Key": "x" * 43}).status == 401
+
+
+def test_a_default_port_argument_is_appended(make_daemon):
+    daemon = make_daemon()
+    daemon.config["specs"] = [daemon.spec("plain", command=[daemon.spec("x")["command"][0]])]
+    daemon.write()
+    daemon.start()
+    daemon.start_sandbox()
+
+
+def test_with_no_health_check_a_sandbox_runs_once_its_program_does(make_daemon):
+    daemon = make_daemon()
+    daemon.local["health_check_path"] = None
+    daemon.config["specs"] = [daemon.spec("sleeper", command=["/bin/sleep", "1000"])]
+    daemon.config["specs"][0]["command"] = ["/bin/sh", "-c", "exec sleep 1000", "{port}"]
+    daemon.write()
+    daemon.start()
+    daemon.start_sandbox()
