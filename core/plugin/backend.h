@@ -35,6 +35,8 @@ const char *backend_plugin_name(const struct backend *backend);
 const char *backend_plugin_version(const struct backend *backend);
 const char *backend_default_health_path(const struct backend *backend); /* NULL: no checks */
 uint32_t backend_default_max_sandboxes(const struct backend *backend);  /* 0: no limit */
+/* The plugin's own spec as the ABI's spec_json, for a configuration without specs; NULL: it has none. */
+const char *backend_default_spec(const struct backend *backend, size_t *len);
 enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend);
 bool backend_has_logs(const struct backend *backend);
 /* Why the technology can't be reached; NULL: it can. */

@@ -24,9 +24,8 @@ struct health {
     struct backend_operation *tail;    /* the log's end is being fetched, or NULL */
     uint64_t since_us;                 /* of the start that is watched */
     unsigned failures;                 /* in a row, since it last answered */
-    bool watching;
-    bool answered;  /* since that start */
-    bool timed_out; /* it did not answer within startup_timeout */
+    bool answered;                     /* since that start */
+    bool timed_out;                    /* it did not answer within startup_timeout */
 };
 
 void health_init(struct sandbox *sandbox);

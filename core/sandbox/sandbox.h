@@ -53,17 +53,12 @@ enum sandbox_phase {
 };
 
 /* What is to be done once nothing is in flight. */
-enum sandbox_todo {
-    TODO_START = 1,
-    TODO_PAUSE = 2,
-    TODO_RESUME = 4,
-    TODO_STOP = 8,
-    TODO_REMOVE = 16
-};
+enum sandbox_todo { TODO_START = 1, TODO_PAUSE = 2, TODO_RESUME = 4, TODO_STOP = 8, TODO_REMOVE = 16 };
 
-struct home;                   /* its backend, as the service keeps it (home.h) */
-struct owner;                  /* its user's sandboxes, in order (table.h) */
-struct quota;                  /* its user's running sandboxes on its backend (quota.h) */
+struct config;
+struct home;  /* its backend, as the service keeps it (home.h) */
+struct owner; /* its user's sandboxes, in order (table.h) */
+struct quota; /* its user's running sandboxes on its backend (quota.h) */
 struct backend_operation;
 struct sandbox_wait;
 
@@ -73,9 +68,10 @@ struct sandbox {
     /* recorded */
     char *id;
     char *spec_id;
+    struct config *pinned; /* the generation a start began on, until the backend has it; else NULL */
     struct home *home;
-    struct owner *owner;                /* never NULL; nobody's sandboxes have an owner without a name */
-    char session_key[BASE62_SIZE_32];   /* "": none */
+    struct owner *owner;              /* never NULL; nobody's sandboxes have an owner without a name */
+    char session_key[BASE62_SIZE_32]; /* "": none */
     int64_t created_at_us;
     bool begun;    /* the backend has said that it was made */
     bool deleting; /* promised */
@@ -104,7 +100,8 @@ struct sandbox {
     struct event retry;                  /* of a removal */
     struct sandbox_wait *waits;          /* who waits for it to change */
     struct sandbox *next_waiting;        /* in its quota's queue */
-    uint64_t listed;                     /* the listing that last saw it */
+    struct quota *quota;
+    uint64_t listed; /* the listing that last saw it */
     struct health health;
 
     /* A cache of the API's: the sandbox as JSON text. Dropped by each change. */

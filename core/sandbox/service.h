@@ -58,9 +58,9 @@ typedef void (*service_done)(void *arg, const struct sandbox *sandbox, const str
  * waits for room, or after 10 s; with wait_ms above 0, when it is RUNNING, has failed or that time is over. A
  * start that could make nothing is the failure it had. NULL, with err filled in, when it can't even begin:
  * NOT_FOUND (no such spec), LIMIT, UNAVAILABLE, INVALID (wait_ms over startup_timeout). */
-struct sandbox_wait *service_start(struct service *service, struct config *config, const struct viewer *viewer,
-                                   const char *spec_id, uint32_t wait_ms, service_done done, void *arg,
-                                   struct sbx_error *err);
+struct sandbox_wait *service_start(struct service *service, struct config *config,
+                                   const struct viewer *viewer, const char *spec_id, uint32_t wait_ms,
+                                   service_done done, void *arg, struct sbx_error *err);
 
 /* Begins to; answered when it is so, when it failed, or after 10 s with success (it goes on). NULL with err
  * filled in: NOT_FOUND, LIMIT (resume under `over_limit: reject`), UNAVAILABLE, CONFLICT. */
@@ -86,9 +86,11 @@ struct backend_operation *service_logs(struct service *service, const struct vie
 /* The specs that a configuration offers: its own, or else the default backend's built-in one. The first is
  * the default. Borrowed from the configuration or the service, for this turn of the loop. */
 size_t service_specs_count(const struct service *service, const struct config *config);
-const struct config_spec *service_spec_at(const struct service *service, const struct config *config, size_t index);
+const struct config_spec *service_spec_at(const struct service *service, const struct config *config,
+                                          size_t index);
 /* NULL id: the default. NULL: there is none of that id. */
-const struct config_spec *service_spec_find(const struct service *service, const struct config *config, const char *id);
+const struct config_spec *service_spec_find(const struct service *service, const struct config *config,
+                                            const char *id);
 /* When this daemon first offered it: specs have no time of their own. */
 int64_t service_specs_created_at_us(const struct service *service);
 
@@ -111,7 +113,6 @@ struct service_backend service_backend_at(const struct service *service, size_t 
 struct service_stats {
     uint64_t starts, start_failures, pauses, resumes, deletes, adopted;
     uint64_t health_checks, health_failures;
-    uint64_t removals_pending;
 };
 struct service_stats service_stats(const struct service *service);
 

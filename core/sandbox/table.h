@@ -31,14 +31,14 @@ struct table {
 };
 
 void table_init(struct table *table);
-void table_finish(struct table *table); /* frees every sandbox with table_free_sandbox() */
+void table_finish(struct table *table); /* frees every sandbox */
 
 /* A new, empty sandbox under `id`, found by table_find() at once and by readers once table_show() was
  * called. The id must not be in the table. `owner` NULL: nobody. */
 struct sandbox *table_add(struct table *table, const char *id, const char *owner);
 void table_set_key(struct table *table, struct sandbox *sandbox, const char *session_key); /* NULL: none */
-void table_show(struct table *table, struct sandbox *sandbox); /* created_at_us is set and stays */
-void table_hide(struct table *table, struct sandbox *sandbox); /* from the order; found by id still */
+void table_show(struct table *table, struct sandbox *sandbox);   /* created_at_us is set and stays */
+void table_hide(struct table *table, struct sandbox *sandbox);   /* from the order; found by id still */
 void table_remove(struct table *table, struct sandbox *sandbox); /* out of all indexes, and freed */
 
 /* All of them, hidden or not. */

@@ -190,6 +190,8 @@ struct sbx_plugin {
     uint32_t default_max_sandboxes; /* default of `max_sandboxes`; 0: no limit */
     uint32_t reserved2;
     const struct sbx_backend_ops *ops;
+    const char *default_spec_json; /* the spec that serves where the configuration has none, as in sbx_start;
+                                    * null: there is none */
 };
 
 #if defined(__GNUC__)

@@ -1,0 +1,260 @@
+/* sandbox/health.c: see health.h. Owns the timers and checks; what a result means for the status is
+ * status.c's. */
+#include "sandbox/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CHECK_TIMEOUT_MS = 5000,
+    CONFIRM_TIMEOUT_MS = 5000,
+    TAIL_LINES = 20,
+    TAIL_TIMEOUT_MS = 2000,
+    TAIL_MAX = 4096,
+    FIRST_CHECK_US = 1000,
+    LONGEST_STEP_US = 1000000
+};
+
+static void check(struct sandbox *sandbox);
+
+static uint64_t elapsed_us(const struct health *health)
+{
+    return clock_us() - health->since_us;
+}
+
+static uint64_t startup_left_ms(const struct sandbox *sandbox)
+{
+    uint64_t limit = home_startup_timeout_ms(sandbox->home);
+    uint64_t gone = elapsed_us(&sandbox->health) / 1000;
+    return gone >= limit ? 0 : limit - gone;
+}
+
+/* When the next check comes: a fifth of the time since the start, then every health_interval, give or take
+ * a tenth, so that a thousand sandboxes are not checked in one instant. */
+static uint64_t next_delay_us(const struct sandbox *sandbox)
+{
+    const struct health *health = &sandbox->health;
+    if (!health->answered && !health->timed_out) {
+        uint64_t step = elapsed_us(health) / 5;
+        step = step < FIRST_CHECK_US ? FIRST_CHECK_US : step > LONGEST_STEP_US ? LONGEST_STEP_US : step;
+        uint64_t left = startup_left_ms(sandbox) * 1000 + 1000;
+        return step < left ? step : left;
+    }
+    const struct config_backend *settings = sandbox->home->settings;
+    uint64_t interval = (settings ? settings->health_interval_ms : 5000) * UINT64_C(1000);
+    uint32_t random;
+    random_fill(&random, sizeof random);
+    return interval - interval / 10 + random % (interval / 5 + 1);
+}
+
+static void arm(struct sandbox *sandbox)
+{
+    loop_arm_us(&sandbox->health.timer, next_delay_us(sandbox));
+}
+
+static void cancel_under_way(struct health *health)
+{
+    client_cancel(health->transfer);
+    health->transfer = NULL;
+    if (health->confirm)
+        backend_cancel(health->confirm, true);
+    health->confirm = NULL;
+    if (health->tail)
+        backend_cancel(health->tail, true);
+    health->tail = NULL;
+}
+
+/* ---- it did not come up in time ---- */
+
+static bool tail_data(void *arg, const void *bytes, size_t len)
+{
+    struct sandbox *sandbox = arg;
+    struct sandbox_failure *failure = sandbox->failure;
+    if (!failure)
+        return true;
+    size_t had = failure->log_tail ? strlen(failure->log_tail) : 0;
+    char *text = malloc(had + len + 1);
+    if (!text)
+        return true;
+    memcpy(text, had > 0 ? failure->log_tail : "", had);
+    for (size_t i = 0; i < len; i++) /* it is kept as text */
+        text[had + i] = ((const char *)bytes)[i] == '\0' ? ' ' : ((const char *)bytes)[i];
+    text[had + len] = '\0';
+    free(failure->log_tail);
+    failure->log_tail = text;
+    if (had + len > TAIL_MAX)
+        memmove(text, text + had + len - TAIL_MAX, TAIL_MAX + 1);
+    return true;
+}
+
+static void tail_done(void *arg, const struct sbx_error *err, const char *result, size_t len)
+{
+    (void)err;
+    (void)result;
+    (void)len;
+    struct sandbox *sandbox = arg;
+    sandbox->health.tail = NULL;
+    sandbox_refresh(sandbox);
+}
+
+static void fetch_tail(struct sandbox *sandbox)
+{
+    struct backend *backend = sandbox->home->backend;
+    if (!backend || !backend_has_logs(backend))
+        return;
+    struct sbx_logs logs = {.size = sizeof logs, .tail = TAIL_LINES, .sandbox_id = sandbox->id};
+    sandbox->health.tail = backend_logs(backend, &logs, TAIL_TIMEOUT_MS, tail_data, tail_done, sandbox);
+}
+
+static void time_out(struct sandbox *sandbox)
+{
+    struct sbx_error err;
+    sandbox->health.timed_out = true;
+    uint32_t seconds = home_startup_timeout_ms(sandbox->home) / 1000;
+    if (sandbox->state == SBX_STATE_RUNNING)
+        error_set(&err, SBX_ERR_TIMEOUT, SBX_CODE_HEALTH_TIMEOUT,
+                  "it runs, but did not answer %s with success within %u s (startup_timeout)",
+                  home_health_path(sandbox->home), seconds);
+    else
+        error_set(&err, SBX_ERR_TIMEOUT, SBX_CODE_HEALTH_TIMEOUT,
+                  "its backend did not have it running within %u s (startup_timeout)", seconds);
+    sandbox_set_failure(sandbox, &err, -1, NULL);
+    fetch_tail(sandbox);
+    sandbox_refresh(sandbox);
+}
+
+/* ---- a check ---- */
+
+static void fail(struct sandbox *sandbox, const char *reason)
+{
+    struct health *health = &sandbox->health;
+    sandbox->service->stats.health_failures++;
+    if (health->answered && ++health->failures == 2) {
+        struct sbx_error err;
+        error_set(&err, SBX_ERR_UNAVAILABLE, SBX_CODE_UNHEALTHY, "it stopped answering its health check: %s",
+                  reason);
+        sandbox_set_failure(sandbox, &err, -1, NULL);
+        sandbox_refresh(sandbox);
+    } else if (!health->answered && !health->timed_out && startup_left_ms(sandbox) == 0) {
+        time_out(sandbox);
+    }
+    arm(sandbox);
+}
+
+static void succeed(struct sandbox *sandbox)
+{
+    struct health *health = &sandbox->health;
+    bool was_good = health_good(health);
+    health->answered = true;
+    health->timed_out = false;
+    health->failures = 0;
+    if (!was_good)
+        sandbox_refresh(sandbox);
+    arm(sandbox);
+}
+
+static void confirmed(void *arg, const struct sbx_error *err, const char *result, size_t len)
+{
+    (void)result;
+    (void)len;
+    struct sandbox *sandbox = arg;
+    sandbox->health.confirm = NULL;
+    if (err)
+        fail(sandbox, err->message);
+    else
+        succeed(sandbox);
+}
+
+static void answered(struct sandbox *sandbox)
+{
+    struct health *health = &sandbox->health;
+    if (health->answered || !sandbox->home->backend) {
+        succeed(sandbox);
+        return;
+    }
+    health->confirm = backend_act(sandbox->home->backend, BACKEND_CONFIRM, sandbox->id, CONFIRM_TIMEOUT_MS,
+                                  confirmed, sandbox);
+}
+
+static void check_done(void *arg, const struct sbx_error *err, int status, const void *body, size_t len)
+{
+    (void)body;
+    (void)len;
+    struct sandbox *sandbox = arg;
+    sandbox->health.transfer = NULL;
+    if (err) {
+        fail(sandbox, err->message);
+    } else if (status < 200 || status > 299) {
+        char reason[64];
+        snprintf(reason, sizeof reason, "it answered with status %d", status);
+        fail(sandbox, reason);
+    } else {
+        answered(sandbox);
+    }
+}
+
+static const char *agent_url(const struct sandbox *sandbox)
+{
+    for (size_t i = 0; i < sandbox->urls_len; i++)
+        if (strcmp(sandbox->urls[i].name, "AGENT_SERVER") == 0)
+            return sandbox->urls[i].url;
+    return NULL;
+}
+
+static void check(struct sandbox *sandbox)
+{
+    static const struct client_handler handler = {.done = check_done};
+    struct health *health = &sandbox->health;
+    const char *path = home_health_path(sandbox->home);
+    const char *base = agent_url(sandbox);
+    if (sandbox->state != SBX_STATE_RUNNING || !path || !base) {
+        /* Nothing to ask yet; that this does not last for ever is watched all the same. */
+        if (path || sandbox->state != SBX_STATE_RUNNING)
+            fail(sandbox, "it has no agent server");
+        return;
+    }
+    char *url = NULL;
+    if (asprintf(&url, "%s%s", base, path) < 0)
+        abort();
+    uint64_t timeout_ms = CHECK_TIMEOUT_MS;
+    if (!health->answered && !health->timed_out && startup_left_ms(sandbox) < timeout_ms)
+        timeout_ms = startup_left_ms(sandbox) + 1;
+    struct client_request request = {
+        .url = url, .timeout_ms = (uint32_t)timeout_ms, .no_reuse = true, .discard_body = true};
+    struct sbx_error err;
+    sandbox->service->stats.health_checks++;
+    health->transfer = client_start(sandbox->service->deps.client, &request, &handler, sandbox, &err);
+    free(url);
+    if (!health->transfer)
+        fail(sandbox, err.message);
+}
+
+static void timer_fired(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    check(arg);
+}
+
+void health_init(struct sandbox *sandbox)
+{
+    evtimer_assign(&sandbox->health.timer, loop_base(sandbox->service->deps.loop), timer_fired, sandbox);
+}
+
+void health_begin(struct sandbox *sandbox)
+{
+    struct health *health = &sandbox->health;
+    health_end(sandbox);
+    health->since_us = clock_us();
+    if (home_health_path(sandbox->home) || sandbox->state != SBX_STATE_RUNNING)
+        arm(sandbox);
+}
+
+void health_end(struct sandbox *sandbox)
+{
+    struct health *health = &sandbox->health;
+    event_del(&health->timer);
+    cancel_under_way(health);
+    health->answered = health->timed_out = false;
+    health->failures = 0;
+}

@@ -1,0 +1,154 @@
+/* sandbox/observe.c: what backends report of their sandboxes becomes part of the table. Does not judge: the
+ * status that follows is status.c's. */
+#include "sandbox/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static char *copy_text(const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy)
+        abort();
+    return copy;
+}
+
+static void set_urls(struct sandbox *sandbox, const struct sbx_url *urls, size_t count)
+{
+    for (size_t i = 0; i < sandbox->urls_len; i++) {
+        free(sandbox->urls[i].name);
+        free(sandbox->urls[i].url);
+    }
+    free(sandbox->urls);
+    sandbox->urls = NULL;
+    sandbox->urls_len = 0;
+    if (count == 0)
+        return;
+    if (!(sandbox->urls = calloc(count, sizeof *sandbox->urls)))
+        abort();
+    sandbox->urls_len = count;
+    for (size_t i = 0; i < count; i++)
+        sandbox->urls[i] = (struct sandbox_url){
+            .name = copy_text(urls[i].name), .url = copy_text(urls[i].url), .port = urls[i].port};
+}
+
+static void set_failure(struct sandbox *sandbox, const struct sbx_observation *observation)
+{
+    struct sbx_error error;
+    if (observation->error)
+        error = *observation->error;
+    else if (observation->exit_code >= 0)
+        error_set(&error, SBX_ERR_REFUSED, SBX_CODE_EXITED, "its program ended with exit code %d",
+                  observation->exit_code);
+    else
+        error_set(&error, SBX_ERR_REFUSED, SBX_CODE_EXITED, "its program ended");
+    sandbox_set_failure(sandbox, &error, observation->exit_code, observation->log_tail);
+}
+
+static void set_state(struct sandbox *sandbox, enum sbx_state state)
+{
+    bool runs = state == SBX_STATE_RUNNING || state == SBX_STATE_STARTING;
+    sandbox->state = state;
+    sandbox->room_refused = false;
+    if (!runs || sandbox->deleting)
+        health_end(sandbox);
+}
+
+void sandbox_observe_state(struct sandbox *sandbox, enum sbx_state state)
+{
+    set_state(sandbox, state);
+    if (state == SBX_STATE_GONE) {
+        sandbox->incarnation = 0;
+        set_urls(sandbox, NULL, 0);
+        sandbox_set_detail(sandbox, "nothing is left of it on its backend");
+    }
+}
+
+static bool same_urls(const struct sandbox *sandbox, const struct sbx_observation *observation)
+{
+    if (sandbox->urls_len != observation->urls_count)
+        return false;
+    for (size_t i = 0; i < sandbox->urls_len; i++)
+        if (strcmp(sandbox->urls[i].name, observation->urls[i].name) != 0 ||
+            strcmp(sandbox->urls[i].url, observation->urls[i].url) != 0)
+            return false;
+    return true;
+}
+
+static void apply(struct sandbox *sandbox, const struct sbx_observation *observation)
+{
+    enum sbx_state before = sandbox->state;
+    bool begins = observation->state == SBX_STATE_RUNNING || observation->state == SBX_STATE_STARTING;
+    bool anew = begins && (before != observation->state || sandbox->incarnation != observation->incarnation ||
+                           (observation->state == SBX_STATE_RUNNING && !same_urls(sandbox, observation)));
+    sandbox->incarnation = observation->incarnation;
+    if (sandbox->phase != PHASE_WAITING) /* its detail says what it waits for */
+        sandbox_set_detail(sandbox, observation->detail);
+    if (observation->state == SBX_STATE_RUNNING)
+        set_urls(sandbox, observation->urls, observation->urls_count);
+    if (observation->state == SBX_STATE_ENDED || observation->state == SBX_STATE_FAILED)
+        set_failure(sandbox, observation);
+    else if (before == 0 || before == SBX_STATE_ENDED || before == SBX_STATE_FAILED)
+        sandbox_set_failure(sandbox, NULL, -1, NULL);
+    if (observation->state == SBX_STATE_GONE)
+        sandbox_observe_state(sandbox, SBX_STATE_GONE);
+    else
+        set_state(sandbox, (enum sbx_state)observation->state);
+    if (anew && !sandbox->deleting)
+        health_begin(sandbox);
+}
+
+/* Somebody else made it, or our record of it was lost. */
+static struct sandbox *adopt(struct service *service, struct home *home,
+                             const struct sbx_observation *observation)
+{
+    struct sandbox *sandbox = service_new_sandbox(service, home, observation->sandbox_id, observation->owner,
+                                                  observation->spec_id ? observation->spec_id : "unknown");
+    sandbox->adopted = true;
+    sandbox->begun = true;
+    sandbox->answered = true;
+    sandbox->created_at_us = observation->created_at_us > 0 ? observation->created_at_us : clock_wall_us();
+    table_set_key(&service->table, sandbox, observation->session_key);
+    table_show(&service->table, sandbox);
+    service->stats.adopted++;
+    service_log(LOG_INFO, sandbox, "found on its backend without a record of ours, and adopted");
+    return sandbox;
+}
+
+/* A crash cut its start off. Where that had got far enough it goes on from there; what is left of one that
+ * had not is for the start that follows to clear away. */
+static void take_over_cut_off_start(struct sandbox *sandbox, const struct sbx_observation *observation)
+{
+    if (observation->state != SBX_STATE_STARTING && observation->state != SBX_STATE_RUNNING &&
+        observation->state != SBX_STATE_PAUSED)
+        return;
+    sandbox->begun = true;
+    sandbox->again = false;
+    sandbox->todo &= ~TODO_START;
+    record_put(sandbox, NULL, NULL);
+}
+
+void service_observe(struct service *service, struct home *home, const struct sbx_observation *observation)
+{
+    struct sandbox *sandbox = table_find(&service->table, observation->sandbox_id);
+    if (!sandbox) {
+        if (observation->state == SBX_STATE_GONE || service_recently_gone(service, observation->sandbox_id))
+            return;
+        sandbox = adopt(service, home, observation);
+    } else if (sandbox->home != home) {
+        service_log(LOG_WARN, sandbox, "backend '%s' reports it too, though it is of backend '%s': ignored",
+                    home->name, sandbox->home->name);
+        return;
+    }
+    sandbox->listed = home->listing_number;
+    if (!sandbox->begun && sandbox->todo & TODO_START && sandbox->phase == PHASE_IDLE)
+        take_over_cut_off_start(sandbox, observation);
+    apply(sandbox, observation);
+    if (sandbox->adopted && !sandbox->deleting && sandbox->state == SBX_STATE_GONE &&
+        sandbox->phase == PHASE_IDLE) {
+        service_forget(sandbox);
+        return;
+    }
+    sandbox_refresh(sandbox);
+    sandbox_drive(sandbox);
+}

@@ -1,0 +1,267 @@
+/* sandbox/operate.c: what is to be done about a sandbox with its backend, one operation at a time, and what
+ * follows from how each ends. `todo` says what is wanted; sandbox_drive() begins the next. */
+#include "sandbox/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void begin_act(struct sandbox *sandbox, enum backend_verb verb, enum sandbox_phase phase,
+                      unsigned todo, backend_done done)
+{
+    sandbox->todo &= ~todo;
+    struct sbx_error err;
+    if (home_usable(sandbox->home, &err) < 0) {
+        sandbox->phase = PHASE_IDLE;
+        done(sandbox, &err, NULL, 0);
+        return;
+    }
+    sandbox->phase = phase;
+    uint32_t timeout_ms = verb == BACKEND_REMOVE ? REMOVE_TIMEOUT_MS : ACT_TIMEOUT_MS;
+    sandbox->operation = backend_act(sandbox->home->backend, verb, sandbox->id, timeout_ms, done, sandbox);
+    sandbox_refresh(sandbox);
+}
+
+/* The common end of pause, resume and stop: waits are answered, and what came up meanwhile is begun. */
+static void act_ended(struct sandbox *sandbox, enum wait_for what, const struct sbx_error *err)
+{
+    sandbox->operation = NULL;
+    sandbox->phase = PHASE_IDLE;
+    if (err) {
+        service_log(LOG_WARN, sandbox, "%s failed: %s", what == WAIT_PAUSED ? "pause" : "resume",
+                    err->message);
+        wait_answer(sandbox, what, err);
+        if (err->kind == SBX_ERR_NOT_FOUND)
+            sandbox_observe_state(sandbox, SBX_STATE_GONE);
+    }
+    sandbox_refresh(sandbox);
+    sandbox_drive(sandbox);
+    service_check_stopped(sandbox->service);
+}
+
+/* ---- start ---- */
+
+/* The thing was never made and nobody was told of it: only the record is there, and goes. */
+static void record_deleted(void *arg, const struct sbx_error *err)
+{
+    struct sandbox *sandbox = arg;
+    if (err)
+        service_log(LOG_ERROR, sandbox, "its record could not be deleted: %s", err->message);
+    service_forget(sandbox);
+}
+
+static void drop_record(struct sandbox *sandbox)
+{
+    struct service *service = sandbox->service;
+    sandbox->phase = PHASE_REMOVING;
+    sandbox->deleting = true;
+    sandbox->todo = 0;
+    table_hide(&service->table, sandbox);
+    sandbox_refresh(sandbox);
+    store_delete_sandbox(service->deps.store, sandbox->id, record_deleted, sandbox);
+}
+
+static void unpin(struct sandbox *sandbox)
+{
+    config_unref(sandbox->pinned);
+    sandbox->pinned = NULL;
+}
+
+static void start_failed(struct sandbox *sandbox, const struct sbx_error *err)
+{
+    struct service *service = sandbox->service;
+    service->stats.start_failures++;
+    service_log(LOG_WARN, sandbox, "start failed: %s", err->message);
+    if (sandbox->deleting || sandbox->todo & TODO_REMOVE) {
+        sandbox_drive(sandbox);
+        return;
+    }
+    bool answered = sandbox->answered;
+    wait_answer(sandbox, WAIT_MADE, err);
+    wait_answer(sandbox, WAIT_SETTLED, err);
+    if (!answered && err->kind == SBX_ERR_TIMEOUT) { /* who knows what it made */
+        sandbox->deleting = true;
+        record_put(sandbox, NULL, NULL);
+        sandbox_begin_removal(sandbox);
+    } else if (!answered) {
+        drop_record(sandbox);
+    } else {
+        sandbox->todo &= TODO_REMOVE;
+        sandbox_set_failure(sandbox, err, -1, NULL);
+        sandbox_set_detail(sandbox, NULL);
+        sandbox_refresh(sandbox);
+        record_put(sandbox, NULL, NULL);
+    }
+}
+
+static void start_ended(void *arg, const struct sbx_error *err, const char *result, size_t len)
+{
+    (void)result;
+    (void)len;
+    struct sandbox *sandbox = arg;
+    sandbox->operation = NULL;
+    sandbox->phase = PHASE_IDLE;
+    unpin(sandbox);
+    if (err) {
+        start_failed(sandbox, err);
+    } else {
+        sandbox->begun = true;
+        sandbox->again = false;
+        if (sandbox->state == 0) { /* against the contract: it reported nothing */
+            service_log(LOG_WARN, sandbox, "its backend started it and reported no state");
+            home_list(sandbox->home, LIST_TIMEOUT_MS);
+        }
+        record_put(sandbox, NULL, NULL);
+        sandbox_refresh(sandbox);
+        sandbox_drive(sandbox);
+    }
+}
+
+static void begin_start(struct sandbox *sandbox)
+{
+    struct service *service = sandbox->service;
+    struct config *config = sandbox->pinned ? sandbox->pinned : service->config;
+    const struct config_spec *spec = service_spec_find(service, config, sandbox->spec_id);
+    if (!spec && sandbox->home->builtin.id && strcmp(sandbox->home->builtin.id, sandbox->spec_id) == 0)
+        spec = &sandbox->home->builtin;
+    struct sbx_error err;
+    sandbox->todo &= ~TODO_START;
+    sandbox->phase = PHASE_STARTING;
+    int failed = home_usable(sandbox->home, &err);
+    if (!failed && !spec)
+        failed = error_set(&err, SBX_ERR_NOT_FOUND, SBX_CODE_START_FAILED,
+                           "the spec '%.200s' is not in the configuration any more", sandbox->spec_id);
+    if (failed) {
+        sandbox->phase = PHASE_IDLE;
+        unpin(sandbox);
+        start_failed(sandbox, &err);
+        return;
+    }
+    uint32_t timeout_ms = home_startup_timeout_ms(sandbox->home);
+    struct sbx_start start = {.size = sizeof start,
+                              .again = sandbox->again,
+                              .sandbox_id = sandbox->id,
+                              .session_key = sandbox->session_key,
+                              .spec_id = sandbox->spec_id,
+                              .spec_json = spec->json,
+                              .spec_len = spec->json_len,
+                              .owner = sandbox->owner->name,
+                              .created_at_us = sandbox->created_at_us,
+                              .deadline_ms = clock_ms() + timeout_ms};
+    sandbox_set_failure(sandbox, NULL, -1, NULL);
+    sandbox->operation =
+        backend_start(sandbox->home->backend, &start, timeout_ms + 5000, start_ended, sandbox);
+    sandbox_refresh(sandbox);
+}
+
+/* ---- pause, resume, stop ---- */
+
+static void pause_ended(void *arg, const struct sbx_error *err, const char *result, size_t len)
+{
+    (void)result;
+    (void)len;
+    struct sandbox *sandbox = arg;
+    if (err)
+        sandbox->room_refused = true;
+    else if (sandbox->state == SBX_STATE_RUNNING) /* against the contract: it reported nothing */
+        sandbox_observe_state(sandbox, SBX_STATE_PAUSED);
+    act_ended(sandbox, WAIT_PAUSED, err);
+    if (err)
+        quota_make_room(sandbox->quota); /* another one has to give way */
+}
+
+static void resume_ended(void *arg, const struct sbx_error *err, const char *result, size_t len)
+{
+    (void)result;
+    (void)len;
+    act_ended(arg, WAIT_RESUMED, err);
+}
+
+static void begin_resume(struct sandbox *sandbox)
+{
+    sandbox_set_failure(sandbox, NULL, -1, NULL);
+    begin_act(sandbox, BACKEND_RESUME, PHASE_RESUMING, TODO_RESUME, resume_ended);
+}
+
+/* ---- removal ---- */
+
+void sandbox_retry_removal(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    sandbox_drive(arg);
+}
+
+/* 1 s, 2 s, 4 s … 60 s, less up to a quarter, so that many do not come back at once. */
+static uint64_t removal_delay_us(unsigned attempts)
+{
+    uint64_t delay = UINT64_C(1000000) << (attempts < 6 ? attempts : 6);
+    if (delay > 60000000)
+        delay = 60000000;
+    uint32_t random;
+    random_fill(&random, sizeof random);
+    return delay - random % (delay / 4);
+}
+
+static void removal_ended(void *arg, const struct sbx_error *err, const char *result, size_t len)
+{
+    (void)result;
+    (void)len;
+    struct sandbox *sandbox = arg;
+    struct service *service = sandbox->service;
+    sandbox->operation = NULL;
+    if (!err) {
+        service_log(LOG_INFO, sandbox, "removed");
+        drop_record(sandbox);
+        return;
+    }
+    sandbox->phase = PHASE_IDLE;
+    sandbox->todo |= TODO_REMOVE;
+    if (sandbox->attempts == 0 || err->kind != SBX_ERR_UNAVAILABLE)
+        service_log(LOG_WARN, sandbox, "could not be removed yet, it is tried again: %s", err->message);
+    loop_arm_us(&sandbox->retry, removal_delay_us(sandbox->attempts++));
+    service_check_stopped(service);
+}
+
+void sandbox_begin_removal(struct sandbox *sandbox)
+{
+    struct service *service = sandbox->service;
+    sandbox->deleting = true;
+    sandbox->todo = TODO_REMOVE;
+    quota_stop_waiting(sandbox);
+    health_end(sandbox);
+    table_hide(&service->table, sandbox);
+    if (sandbox->operation)
+        backend_cancel(sandbox->operation, false);
+    sandbox_refresh(sandbox);
+    sandbox_drive(sandbox);
+}
+
+/* ---- what next ---- */
+
+void sandbox_admit(struct sandbox *sandbox)
+{
+    if (sandbox->todo & TODO_START)
+        begin_start(sandbox);
+    else
+        begin_resume(sandbox);
+}
+
+void sandbox_drive(struct sandbox *sandbox)
+{
+    if (sandbox->phase != PHASE_IDLE)
+        return;
+    if (sandbox->todo & TODO_REMOVE) {
+        event_del(&sandbox->retry);
+        begin_act(sandbox, BACKEND_REMOVE, PHASE_REMOVING, TODO_REMOVE, removal_ended);
+    } else if (sandbox->todo & TODO_STOP) {
+        begin_act(sandbox, BACKEND_STOP, PHASE_STOPPING, TODO_STOP, pause_ended);
+    } else if (sandbox->todo & TODO_START) {
+        if (!sandbox->service->stopping && quota_enter(sandbox))
+            begin_start(sandbox);
+    } else if (sandbox->todo & TODO_PAUSE) {
+        begin_act(sandbox, BACKEND_PAUSE, PHASE_PAUSING, TODO_PAUSE, pause_ended);
+    } else if (sandbox->todo & TODO_RESUME) {
+        if (!sandbox->service->stopping && quota_enter(sandbox))
+            begin_resume(sandbox);
+    }
+}

@@ -1,0 +1,109 @@
+/* sandbox/status.c: the status that follows from what is recorded, observed and in progress. The only
+ * place that sets `status` and `holds_room`. */
+#include "sandbox/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_beginning(const struct sandbox *sandbox)
+{
+    return sandbox->phase == PHASE_RECORDING || sandbox->phase == PHASE_WAITING ||
+           sandbox->phase == PHASE_STARTING || sandbox->phase == PHASE_RESUMING;
+}
+
+static enum sandbox_status status_while_running(const struct sandbox *sandbox)
+{
+    if (!home_health_path(sandbox->home) || health_good(&sandbox->health))
+        return SANDBOX_RUNNING;
+    if (sandbox->health.answered || sandbox->health.timed_out)
+        return SANDBOX_ERROR;
+    return SANDBOX_STARTING;
+}
+
+static enum sandbox_status derive(const struct sandbox *sandbox)
+{
+    if (sandbox->deleting)
+        return SANDBOX_DELETING;
+    if (sandbox->state != SBX_STATE_RUNNING && is_beginning(sandbox))
+        return SANDBOX_STARTING;
+    switch (sandbox->state) {
+    case SBX_STATE_STARTING: return sandbox->health.timed_out ? SANDBOX_ERROR : SANDBOX_STARTING;
+    case SBX_STATE_RUNNING: return status_while_running(sandbox);
+    case SBX_STATE_PAUSED:
+    case SBX_STATE_STOPPED: return SANDBOX_PAUSED;
+    case SBX_STATE_ENDED:
+    case SBX_STATE_FAILED: return SANDBOX_ERROR;
+    case SBX_STATE_GONE: return SANDBOX_MISSING;
+    default: break; /* nothing was heard of it yet */
+    }
+    bool will_start = sandbox->todo & TODO_START && home_usable(sandbox->home, NULL) == 0;
+    return will_start ? SANDBOX_STARTING : SANDBOX_ERROR;
+}
+
+/* Every ERROR has a reason; where none was reported, it is that nothing was. */
+static void explain_silence(struct sandbox *sandbox)
+{
+    struct sbx_error err;
+    if (home_usable(sandbox->home, &err) == 0)
+        error_set(&err, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE,
+                  "backend '%s' has not reported it since the daemon started", sandbox->home->name);
+    sandbox_set_failure(sandbox, &err, -1, NULL);
+}
+
+static bool holds_room(const struct sandbox *sandbox)
+{
+    if (sandbox->phase == PHASE_PAUSING || sandbox->status == SANDBOX_RUNNING)
+        return true;
+    return sandbox->status == SANDBOX_STARTING && sandbox->phase != PHASE_WAITING &&
+           sandbox->phase != PHASE_RECORDING && !(sandbox->todo & TODO_START);
+}
+
+static void log_change(const struct sandbox *sandbox)
+{
+    if (sandbox->status == SANDBOX_ERROR)
+        service_log(LOG_WARN, sandbox, "ERROR: %s", sandbox->failure->error.message);
+    else if (sandbox->status != SANDBOX_DELETING)
+        service_log(LOG_INFO, sandbox, "%s", sandbox_status_name(sandbox->status));
+}
+
+void sandbox_refresh(struct sandbox *sandbox)
+{
+    enum sandbox_status before = sandbox->status;
+    sandbox->status = derive(sandbox);
+    if (sandbox->status == SANDBOX_RUNNING && sandbox->failure)
+        sandbox_set_failure(sandbox, NULL, -1, NULL);
+    if (sandbox->status == SANDBOX_ERROR && !sandbox->failure)
+        explain_silence(sandbox);
+    free(sandbox->json);
+    sandbox->json = NULL;
+    sandbox->json_len = 0;
+    if (before != sandbox->status)
+        log_change(sandbox);
+    wait_check(sandbox);
+    quota_set_holds(sandbox, holds_room(sandbox));
+}
+
+void sandbox_set_detail(struct sandbox *sandbox, const char *detail)
+{
+    free(sandbox->detail);
+    sandbox->detail = NULL;
+    if (detail && *detail && !(sandbox->detail = strdup(detail)))
+        abort();
+}
+
+void sandbox_set_failure(struct sandbox *sandbox, const struct sbx_error *error, int exit_code,
+                         const char *log_tail)
+{
+    if (sandbox->failure)
+        free(sandbox->failure->log_tail);
+    if (!error) {
+        free(sandbox->failure);
+        sandbox->failure = NULL;
+        return;
+    }
+    if (!sandbox->failure && !(sandbox->failure = malloc(sizeof *sandbox->failure)))
+        abort();
+    *sandbox->failure = (struct sandbox_failure){.error = *error, .exit_code = exit_code};
+    if (log_tail && *log_tail && !(sandbox->failure->log_tail = strdup(log_tail)))
+        abort();
+}

@@ -1,0 +1,295 @@
+/* sandbox/table.c: see table.h. */
+#include "sandbox/table.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *sandbox_status_name(enum sandbox_status status)
+{
+    static const char *const names[SANDBOX_STATUSES] = {"STARTING", "RUNNING",  "PAUSED",
+                                                        "ERROR",    "DELETING", "MISSING"};
+    return names[status];
+}
+
+/* ---- the order ---- */
+
+/* A place in the order: that of a sandbox, or between two. */
+struct place {
+    int64_t created_at_us;
+    const char *id;
+};
+
+static int compare(const struct place *place, const struct sandbox *sandbox)
+{
+    if (place->created_at_us != sandbox->created_at_us)
+        return place->created_at_us < sandbox->created_at_us ? -1 : 1;
+    return strcmp(place->id, sandbox->id);
+}
+
+/* The index of the first sandbox that is not older than `place`. */
+static size_t order_find(const struct sandbox_order *order, const struct place *place)
+{
+    size_t low = 0, high = order->len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare(place, order->items[middle]) > 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct place place_of(const struct sandbox *sandbox)
+{
+    return (struct place){.created_at_us = sandbox->created_at_us, .id = sandbox->id};
+}
+
+/* New ones are the newest as a rule, so that hardly anything is moved. */
+static void order_insert(struct sandbox_order *order, struct sandbox *sandbox)
+{
+    if (order->len == order->capacity) {
+        size_t capacity = order->capacity ? order->capacity * 2 : 4;
+        struct sandbox **items = realloc(order->items, capacity * sizeof *items);
+        if (!items)
+            abort();
+        order->items = items;
+        order->capacity = capacity;
+    }
+    struct place place = place_of(sandbox);
+    size_t at = order_find(order, &place);
+    memmove(order->items + at + 1, order->items + at, (order->len - at) * sizeof *order->items);
+    order->items[at] = sandbox;
+    order->len++;
+}
+
+static void order_remove(struct sandbox_order *order, struct sandbox *sandbox)
+{
+    struct place place = place_of(sandbox);
+    size_t at = order_find(order, &place);
+    if (at == order->len || order->items[at] != sandbox)
+        abort(); /* created_at_us or id changed while it was in the order */
+    order->len--;
+    memmove(order->items + at, order->items + at + 1, (order->len - at) * sizeof *order->items);
+}
+
+/* ---- owners ---- */
+
+static struct owner *owner_create(const char *name)
+{
+    struct owner *owner = calloc(1, sizeof *owner);
+    if (!owner || (name && !(owner->name = strdup(name))))
+        abort();
+    return owner;
+}
+
+static void owner_destroy(struct owner *owner)
+{
+    free(owner->order.items);
+    free(owner->name);
+    free(owner);
+}
+
+static struct owner *owner_get(struct table *table, const char *name)
+{
+    if (!name)
+        return table->nobody;
+    struct owner *owner = map_get(&table->owners, name);
+    if (!owner) {
+        owner = owner_create(name);
+        map_put(&table->owners, owner->name, owner);
+    }
+    return owner;
+}
+
+/* ---- the table ---- */
+
+void table_init(struct table *table)
+{
+    *table = (struct table){0};
+    map_init(&table->by_id);
+    map_init(&table->by_key);
+    map_init(&table->owners);
+    table->nobody = owner_create(NULL);
+}
+
+static void sandbox_free(struct sandbox *sandbox)
+{
+    for (size_t i = 0; i < sandbox->urls_len; i++) {
+        free(sandbox->urls[i].name);
+        free(sandbox->urls[i].url);
+    }
+    free(sandbox->urls);
+    if (sandbox->failure)
+        free(sandbox->failure->log_tail);
+    free(sandbox->failure);
+    free(sandbox->detail);
+    free(sandbox->json);
+    free(sandbox->spec_id);
+    free(sandbox->id);
+    free(sandbox);
+}
+
+void table_finish(struct table *table)
+{
+    struct sandbox *sandbox;
+    for (size_t i = 0; (sandbox = map_next(&table->by_id, &i));)
+        sandbox_free(sandbox);
+    struct owner *owner;
+    for (size_t i = 0; (owner = map_next(&table->owners, &i));)
+        owner_destroy(owner);
+    owner_destroy(table->nobody);
+    map_finish(&table->by_id);
+    map_finish(&table->by_key);
+    map_finish(&table->owners);
+    free(table->order.items);
+}
+
+struct sandbox *table_add(struct table *table, const char *id, const char *owner)
+{
+    struct sandbox *sandbox = calloc(1, sizeof *sandbox);
+    if (!sandbox || !(sandbox->id = strdup(id)))
+        abort();
+    sandbox->owner = owner_get(table, owner);
+    sandbox->owner->count++;
+    if (map_put(&table->by_id, sandbox->id, sandbox))
+        abort();
+    return sandbox;
+}
+
+/* Keys are looked up by their digest, so that how long a look-up takes tells nothing of a key. */
+static void digest_key(const char *session_key, char *out)
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    if (!EVP_Digest(session_key, strlen(session_key), digest, &len, EVP_sha256(), NULL) || len != 32)
+        abort();
+    base62_encode(digest, len, out);
+}
+
+void table_set_key(struct table *table, struct sandbox *sandbox, const char *session_key)
+{
+    if (*sandbox->key_digest && map_get(&table->by_key, sandbox->key_digest) == sandbox)
+        map_remove(&table->by_key, sandbox->key_digest);
+    sandbox->session_key[0] = sandbox->key_digest[0] = '\0';
+    if (!session_key || !*session_key || strlen(session_key) >= sizeof sandbox->session_key)
+        return;
+    snprintf(sandbox->session_key, sizeof sandbox->session_key, "%s", session_key);
+    digest_key(session_key, sandbox->key_digest);
+    /* Two sandboxes with one key can only come from outside: the first one keeps it. */
+    if (map_get(&table->by_key, sandbox->key_digest))
+        sandbox->key_digest[0] = '\0';
+    else
+        map_put(&table->by_key, sandbox->key_digest, sandbox);
+}
+
+void table_show(struct table *table, struct sandbox *sandbox)
+{
+    if (sandbox->in_order)
+        return;
+    sandbox->in_order = true;
+    order_insert(&table->order, sandbox);
+    order_insert(&sandbox->owner->order, sandbox);
+}
+
+void table_hide(struct table *table, struct sandbox *sandbox)
+{
+    if (!sandbox->in_order)
+        return;
+    sandbox->in_order = false;
+    order_remove(&table->order, sandbox);
+    order_remove(&sandbox->owner->order, sandbox);
+}
+
+void table_remove(struct table *table, struct sandbox *sandbox)
+{
+    table_hide(table, sandbox);
+    table_set_key(table, sandbox, NULL);
+    map_remove(&table->by_id, sandbox->id);
+    struct owner *owner = sandbox->owner;
+    if (--owner->count == 0 && owner->name) {
+        map_remove(&table->owners, owner->name);
+        owner_destroy(owner);
+    }
+    sandbox_free(sandbox);
+}
+
+struct sandbox *table_find(const struct table *table, const char *id)
+{
+    return map_get(&table->by_id, id);
+}
+
+struct sandbox *table_next(const struct table *table, size_t *position)
+{
+    return map_next(&table->by_id, position);
+}
+
+/* ---- readers ---- */
+
+const struct sandbox *table_get(const struct table *table, const struct viewer *viewer, const char *id)
+{
+    const struct sandbox *sandbox = map_get(&table->by_id, id);
+    if (!sandbox || !sandbox->in_order)
+        return NULL;
+    if (viewer->everything)
+        return sandbox;
+    const char *owner = sandbox->owner->name;
+    return owner && viewer->user && strcmp(owner, viewer->user) == 0 ? sandbox : NULL;
+}
+
+const struct sandbox *table_get_by_key(const struct table *table, const char *session_key)
+{
+    char digest[BASE62_SIZE_32];
+    digest_key(session_key, digest);
+    const struct sandbox *sandbox = map_get(&table->by_key, digest);
+    return sandbox && sandbox->in_order ? sandbox : NULL;
+}
+
+/* "MICROSECONDS_ID", the place of the last sandbox of the page before. */
+static bool parse_page_id(const char *page_id, struct place *place)
+{
+    char *end;
+    errno = 0;
+    long long created = strtoll(page_id, &end, 10);
+    if (errno || end == page_id || *end != '_' || end[1] == '\0')
+        return false;
+    *place = (struct place){.created_at_us = created, .id = end + 1};
+    return true;
+}
+
+size_t table_search(const struct table *table, const struct viewer *viewer, const char *page_id, size_t limit,
+                    const struct sandbox **out, char *next)
+{
+    const struct sandbox_order *order = &table->order;
+    *next = '\0';
+    if (!viewer->everything) {
+        const struct owner *owner = viewer->user ? map_get(&table->owners, viewer->user) : NULL;
+        if (!owner)
+            return 0;
+        order = &owner->order;
+    }
+    size_t end = order->len; /* what is older than the place stands before this index */
+    struct place place;
+    if (page_id && parse_page_id(page_id, &place))
+        end = order_find(order, &place);
+    size_t count = 0;
+    while (count < limit && end > 0)
+        out[count++] = order->items[--end];
+    if (count > 0 && end > 0) {
+        const struct sandbox *last = out[count - 1];
+        snprintf(next, TABLE_PAGE_ID_SIZE, "%lld_%s", (long long)last->created_at_us, last->id);
+    }
+    return count;
+}
+
+void table_count(const struct table *table, const struct home *home, size_t counts[SANDBOX_STATUSES])
+{
+    memset(counts, 0, SANDBOX_STATUSES * sizeof *counts);
+    const struct sandbox *sandbox;
+    for (size_t i = 0; (sandbox = map_next(&table->by_id, &i));)
+        if (!home || sandbox->home == home)
+            counts[sandbox->status]++;
+}
