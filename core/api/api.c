@@ -1,0 +1,109 @@
+/* api/api.c: see api.h. The way of a request from its head to its handler: route, key, drain, body. */
+#include "api/api.h"
+
+#include "api/auth.h"
+#include "api/call.h"
+#include "api/errors.h"
+#include "api/router.h"
+#include "api/routes.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <event2/buffer.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct api *api_create(const struct api_deps *deps)
+{
+    struct api *api = calloc(1, sizeof *api);
+    if (!api)
+        abort();
+    api->deps = *deps;
+    api->out = evbuffer_new();
+    if (!api->out)
+        abort();
+    return api;
+}
+
+void api_set_server(struct api *api, const struct http_server *server)
+{
+    api->server = server;
+}
+
+void api_drain(struct api *api)
+{
+    api->draining = true;
+    logs_end_all(api);
+}
+
+void api_destroy(struct api *api)
+{
+    if (!api)
+        return;
+    evbuffer_free(api->out);
+    free(api);
+}
+
+static void reply_wrong_method(struct call *call)
+{
+    char allow[ROUTER_ALLOW_SIZE];
+    router_allow(http_path(call->request), allow);
+    http_add_header(call->request, "Allow", allow);
+    if (strcmp(http_method(call->request), "OPTIONS") == 0)
+        call_reply(call, 204, NULL, NULL, 0);
+    else
+        errors_reply(call, 405, "this path does not have that method: see Allow");
+}
+
+/* No call reads its body: their parameters are in the query. It is taken in whole, so that the
+ * connection can go on, and so that one over max_body is told so before anything was changed. */
+static void body_is_here(void *arg, struct http_request *request, const void *body, size_t len)
+{
+    (void)request;
+    (void)body;
+    (void)len;
+    struct call *call = arg;
+    if (call->api->draining)
+        errors_reply_draining(call);
+    else
+        call->route->handle(call);
+}
+
+void api_head(void *arg, struct http_request *request)
+{
+    struct api *api = arg;
+    struct call *call = calloc(1, sizeof *call);
+    if (!call)
+        abort();
+    call->api = api;
+    call->request = request;
+    if (log_enabled(LOG_INFO))
+        call->began_us = clock_us();
+
+    switch (router_find(http_method(request), http_path(request), &call->route, call->id)) {
+    case ROUTER_NO_PATH: errors_reply(call, 404, "there is nothing at this path"); return;
+    case ROUTER_NO_METHOD: reply_wrong_method(call); return;
+    case ROUTER_FOUND: break;
+    }
+    if (call->route->access != ACCESS_OPEN) {
+        const char *why_not = auth_identify(call);
+        if (why_not) {
+            errors_reply_unauthorized(call, "Bearer", why_not);
+            return;
+        }
+        if (call->route->access == ACCESS_ADMIN && !call->viewer.everything) {
+            errors_reply(call, 403, "only an admin may see this");
+            return;
+        }
+    }
+    if (call->route->changes && api->draining) {
+        errors_reply_draining(call);
+        return;
+    }
+    if (call->route->changes && http_has_body(request)) {
+        call_hold(call, NULL, NULL);
+        http_read_body(request, http_config(request)->max_body, body_is_here, call);
+        return;
+    }
+    call->route->handle(call);
+}

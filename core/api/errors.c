@@ -1,0 +1,86 @@
+/* api/errors.c: see errors.h. The only place that knows which status and shape a failure gets. */
+#include "api/errors.h"
+
+#include "api/render.h"
+#include "api/text.h"
+#include "base/error.h"
+
+static const char retry_after[] = "5"; /* seconds: backends that were lost are tried again within that */
+
+static int status_of(const struct sbx_error *err)
+{
+    /* A client sees it only when the daemon, and not the client, gave the operation up. */
+    return err->kind == SBX_ERR_CANCELLED ? 503 : error_http_status(err);
+}
+
+/* Takes both values. `extra_key` NULL: there is nothing beside the detail. */
+static void reply(struct call *call, int status, struct json_object *detail, const char *extra_key,
+                  struct json_object *extra)
+{
+    struct json_object *body = json_object_new_object();
+    text_put(body, "detail", detail);
+    if (extra_key)
+        text_put(body, extra_key, extra);
+    if (status == 503)
+        http_add_header(call->request, "Retry-After", retry_after);
+    call_reply_json(call, status, body);
+}
+
+void errors_reply(struct call *call, int status, const char *detail)
+{
+    reply(call, status, text_string(detail), NULL, NULL);
+}
+
+void errors_reply_refusal(struct call *call, const struct sbx_error *err)
+{
+    switch (err->kind) {
+    case SBX_ERR_LIMIT: {
+        /* The app server's clients look for this object. */
+        struct json_object *detail = json_object_new_object();
+        text_put(detail, "error", text_string("CONCURRENCY_LIMIT_REACHED"));
+        text_put(detail, "message", text_string(err->message));
+        reply(call, 429, detail, NULL, NULL);
+        return;
+    }
+    case SBX_ERR_INVALID:
+    case SBX_ERR_NOT_FOUND:
+    case SBX_ERR_CONFLICT: errors_reply(call, status_of(err), err->message); return;
+    default: errors_reply_failure(call, err); return;
+    }
+}
+
+void errors_reply_failure(struct call *call, const struct sbx_error *err)
+{
+    reply(call, status_of(err), text_string(err->message), "error", render_error(err, -1, NULL));
+}
+
+void errors_reply_no_sandbox(struct call *call)
+{
+    errors_reply(call, 404, "there is no such sandbox");
+}
+
+void errors_reply_too_many(struct call *call)
+{
+    errors_reply(call, 400, "at most 100 ids may be asked for at once");
+}
+
+void errors_reply_draining(struct call *call)
+{
+    errors_reply(call, 503, "the daemon is shutting down");
+}
+
+void errors_reply_not_ready(struct call *call, const char *detail, struct json_object *backends)
+{
+    reply(call, 503, text_string(detail), "backends", backends);
+}
+
+void errors_reply_unauthorized(struct call *call, const char *challenge, const char *detail)
+{
+    http_add_header(call->request, "WWW-Authenticate", challenge);
+    errors_reply(call, 401, detail);
+}
+
+void errors_reply_parameters(struct call *call, struct json_object *problems)
+{
+    reply(call, 422, problems, NULL, NULL);
+}

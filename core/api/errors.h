@@ -1,0 +1,25 @@
+/* api/errors.h: every answer that is not a success, in the one shape that clients know:
+ * {"detail": "…"}, and beside it "error" where a backend is the cause. */
+#ifndef API_ERRORS_H
+#define API_ERRORS_H
+
+#include "api/call.h"
+
+struct sbx_error;
+
+void errors_reply(struct call *call, int status, const char *detail);
+/* The service said no at once: it is about the request, or about a backend that can't be asked. */
+void errors_reply_refusal(struct call *call, const struct sbx_error *err);
+/* What was begun failed: a backend (or the store) is the cause. */
+void errors_reply_failure(struct call *call, const struct sbx_error *err);
+void errors_reply_no_sandbox(struct call *call);
+void errors_reply_too_many(struct call *call); /* ids in one batch */
+void errors_reply_draining(struct call *call);
+/* Takes `backends`: a list of those that are not open, each with its name and the reason. */
+void errors_reply_not_ready(struct call *call, const char *detail, struct json_object *backends);
+/* `challenge` is the scheme that WWW-Authenticate names. */
+void errors_reply_unauthorized(struct call *call, const char *challenge, const char *detail);
+/* Takes `problems`, a list as params.h makes it. */
+void errors_reply_parameters(struct call *call, struct json_object *problems);
+
+#endif

@@ -1,0 +1,160 @@
+/* api/metrics.c: GET /metrics, in the Prometheus text format 0.0.4. Names and labels here are documented for
+ * operators: they are changed with care. */
+#include "api/call.h"
+#include "api/routes.h"
+
+#include <dirent.h>
+#include <event2/buffer.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void family(struct evbuffer *out, const char *name, const char *type, const char *help)
+{
+    evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void single(struct evbuffer *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    family(out, name, type, help);
+    evbuffer_add_printf(out, "%s %llu\n", name, (unsigned long long)value);
+}
+
+/* NAME="VALUE", with what the format wants escaped. */
+static void label(struct evbuffer *out, const char *name, const char *value)
+{
+    evbuffer_add_printf(out, "%s=\"", name);
+    for (; *value; value++) {
+        if (*value == '\n') {
+            evbuffer_add(out, "\\n", 2);
+            continue;
+        }
+        if (*value == '\\' || *value == '"')
+            evbuffer_add(out, "\\", 1);
+        evbuffer_add(out, value, 1);
+    }
+    evbuffer_add(out, "\"", 1);
+}
+
+/* Pages of memory that are resident, the second number of statm (proc(5)). */
+static uint64_t resident_bytes(void)
+{
+    unsigned long long size, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%llu %llu", &size, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return resident * (unsigned long long)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t open_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    if (!folder)
+        return 0;
+    uint64_t count = 0;
+    for (struct dirent *entry; (entry = readdir(folder));)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count - 1; /* the one that reads the folder */
+}
+
+static void add_daemon(struct evbuffer *out, const struct call *call)
+{
+    family(out, "sandboxd_info", "gauge", "The daemon's version, as a label.");
+    evbuffer_add_printf(out, "sandboxd_info{");
+    label(out, "version", call->api->deps.version);
+    evbuffer_add_printf(out, "} 1\n");
+    single(out, "sandboxd_generation", "gauge", "Number of the configuration in force.",
+           http_config(call->request)->number);
+    single(out, "process_resident_memory_bytes", "gauge", "Resident memory in bytes.", resident_bytes());
+    single(out, "process_open_fds", "gauge", "Open file descriptors.", open_descriptors());
+}
+
+static void add_http(struct evbuffer *out, const struct api *api)
+{
+    if (api->server) {
+        struct http_stats stats = http_server_stats(api->server);
+        single(out, "sandboxd_http_connections", "gauge", "Client connections that are open.",
+               stats.connections);
+        single(out, "sandboxd_http_connections_total", "counter", "Client connections that were accepted.",
+               stats.connections_total);
+        single(out, "sandboxd_http_requests_total", "counter", "Requests whose head was read.",
+               stats.requests_total);
+        single(out, "sandboxd_http_bad_requests_total", "counter", "Requests that were not valid HTTP.",
+               stats.bad_requests);
+        single(out, "sandboxd_http_timeouts_total", "counter", "Clients that were cut off for being slow.",
+               stats.timeouts);
+        single(out, "sandboxd_http_over_limit_total", "counter",
+               "Connections, heads and bodies over their limit.", stats.over_limit);
+    }
+    family(out, "sandboxd_http_responses_total", "counter", "Answers, by class of status.");
+    for (int first = 2; first < 6; first++)
+        evbuffer_add_printf(out, "sandboxd_http_responses_total{code=\"%dxx\"} %llu\n", first,
+                            (unsigned long long)api->answers[first]);
+    single(out, "sandboxd_http_abandoned_total", "counter", "Requests whose client left before the answer.",
+           api->cancelled);
+}
+
+static void add_backends(struct evbuffer *out, const struct service *service)
+{
+    size_t count = service_backends_count(service);
+    family(out, "sandboxd_backend_up", "gauge", "1 while the backend can be reached.");
+    for (size_t i = 0; i < count; i++) {
+        struct service_backend backend = service_backend_at(service, i);
+        evbuffer_add_printf(out, "sandboxd_backend_up{");
+        label(out, "backend", backend.name);
+        evbuffer_add_printf(out, ",");
+        label(out, "plugin", backend.plugin);
+        evbuffer_add_printf(out, "} %d\n", backend.unavailable ? 0 : 1);
+    }
+    family(out, "sandboxd_sandboxes", "gauge",
+           "Sandboxes, by backend and status. DELETING: not cleaned up yet.");
+    for (size_t i = 0; i < count; i++) {
+        struct service_backend backend = service_backend_at(service, i);
+        size_t counts[SANDBOX_STATUSES];
+        table_count(service_table(service), backend.home, counts);
+        for (int status = 0; status < SANDBOX_STATUSES; status++) {
+            evbuffer_add_printf(out, "sandboxd_sandboxes{");
+            label(out, "backend", backend.name);
+            evbuffer_add_printf(out, ",status=\"%s\"} %zu\n", sandbox_status_name(status), counts[status]);
+        }
+    }
+}
+
+static void add_service(struct evbuffer *out, const struct service *service)
+{
+    struct service_stats stats = service_stats(service);
+    single(out, "sandboxd_starts_total", "counter", "Starts that were asked for.", stats.starts);
+    single(out, "sandboxd_start_failures_total", "counter", "Starts that failed.", stats.start_failures);
+    single(out, "sandboxd_pauses_total", "counter", "Pauses.", stats.pauses);
+    single(out, "sandboxd_resumes_total", "counter", "Resumes.", stats.resumes);
+    single(out, "sandboxd_deletes_total", "counter", "Deletions.", stats.deletes);
+    single(out, "sandboxd_adopted_total", "counter", "Sandboxes found that this daemon had no record of.",
+           stats.adopted);
+    single(out, "sandboxd_health_checks_total", "counter", "Health checks of sandboxes.",
+           stats.health_checks);
+    single(out, "sandboxd_health_failures_total", "counter", "Health checks that failed.",
+           stats.health_failures);
+}
+
+static void add_store(struct evbuffer *out, struct store *store)
+{
+    struct store_stats stats = store_stats(store);
+    single(out, "sandboxd_store_writes_total", "counter", "Writes to the state file.", stats.writes);
+    single(out, "sandboxd_store_commits_total", "counter", "Synced transactions that they were grouped into.",
+           stats.commits);
+    single(out, "sandboxd_store_failures_total", "counter", "Writes that failed.", stats.failures);
+}
+
+void metrics_get(struct call *call)
+{
+    struct evbuffer *out = call->api->out;
+    add_daemon(out, call);
+    add_http(out, call->api);
+    add_backends(out, call->api->deps.service);
+    add_service(out, call->api->deps.service);
+    add_store(out, call->api->deps.store);
+    call_reply_out(call, 200, "text/plain; version=0.0.4; charset=utf-8");
+}

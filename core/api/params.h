@@ -1,0 +1,37 @@
+/* api/params.h: the query parameters of a call.
+ *
+ * Each reader gives the parameter's value, or what counts when it is not given; what is wrong is
+ * collected, so that one answer tells all of it. Of a parameter given several times the last counts, and
+ * parameters that a route does not know are left alone.
+ */
+#ifndef API_PARAMS_H
+#define API_PARAMS_H
+
+#include "api/call.h"
+
+struct params {
+    struct call *call;
+    struct json_object *problems; /* NULL: none */
+};
+
+static inline struct params params_of(struct call *call)
+{
+    return (struct params){.call = call};
+}
+
+const char *params_text(const struct params *params, const char *name); /* NULL: not given */
+uint32_t params_integer(struct params *params, const char *name, uint32_t least, uint32_t most,
+                        uint32_t otherwise);
+bool params_flag(struct params *params, const char *name);                              /* not given: false */
+uint32_t params_duration_ms(struct params *params, const char *name, uint32_t most_ms); /* not given: 0 */
+
+/* All values of a parameter that has to be there. At most `room` are written; the result is how many there are. */
+size_t params_list(struct params *params, const char *name, const char **out, size_t room);
+
+/* Adds a problem of one's own. `type` is a machine's word for it; `input` NULL: not given. */
+void params_problem(struct params *params, const char *type, const char *name, const char *msg,
+                    const char *input);
+/* Answers 422 and returns true where anything was wrong; the call is over then. */
+bool params_reject(struct params *params);
+
+#endif

@@ -1,0 +1,33 @@
+/* api/router.h: the routes, and which of them a request is for. */
+#ifndef API_ROUTER_H
+#define API_ROUTER_H
+
+#include "api/call.h"
+
+enum route_access {
+    ACCESS_OPEN, /* no key, or the handler checks a session key */
+    ACCESS_USER, /* a valid API key, where there are keys */
+    ACCESS_ADMIN /* an admin's, where there are keys */
+};
+
+struct route {
+    const char *method;
+    const char *pattern; /* {id} is one element of the path */
+    enum route_access access;
+    bool changes; /* something: refused while the daemon drains, logged at info */
+    void (*handle)(struct call *call);
+};
+
+enum router_result { ROUTER_FOUND, ROUTER_NO_PATH, ROUTER_NO_METHOD };
+
+/* Finds the route and writes the path's {id}, which is "" when the pattern has none. A slash at the end of
+ * the path does not count; HEAD is served as GET. */
+enum router_result router_find(const char *method, const char *path, const struct route **route,
+                               char id[CALL_ID_SIZE]);
+/* The methods of a path, for Allow. */
+enum { ROUTER_ALLOW_SIZE = 64 };
+void router_allow(const char *path, char out[ROUTER_ALLOW_SIZE]);
+/* The index-th route; NULL: there are no more. */
+const struct route *router_at(size_t index);
+
+#endif

@@ -1,0 +1,146 @@
+/* api/text.c: see text.h. A value that can't be allocated aborts: all that is made here is small. */
+#include "api/text.h"
+
+#include "base/clock.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PARSE_DEPTH = 16 };
+
+static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+
+/* The length of the UTF-8 sequence (RFC 3629) at `s`, which ends in a zero byte; 0: there is none. */
+static size_t sequence_length(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return 1;
+    unsigned char low = 0x80, high = 0xBF; /* the bounds of the second byte */
+    size_t len;
+    if (s[0] >= 0xC2 && s[0] <= 0xDF) {
+        len = 2;
+    } else if (s[0] >= 0xE0 && s[0] <= 0xEF) {
+        len = 3;
+        if (s[0] == 0xE0)
+            low = 0xA0; /* shorter ones exist */
+        if (s[0] == 0xED)
+            high = 0x9F; /* surrogates */
+    } else if (s[0] >= 0xF0 && s[0] <= 0xF4) {
+        len = 4;
+        if (s[0] == 0xF0)
+            low = 0x90;
+        if (s[0] == 0xF4)
+            high = 0x8F; /* above U+10FFFF */
+    } else {
+        return 0;
+    }
+    if (s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
+    return len;
+}
+
+static size_t valid_prefix(const char *bytes)
+{
+    const unsigned char *s = (const unsigned char *)bytes;
+    size_t at = 0;
+    while (s[at]) {
+        size_t len = sequence_length(s + at);
+        if (len == 0)
+            break;
+        at += len;
+    }
+    return at;
+}
+
+static struct json_object *must(struct json_object *value)
+{
+    if (!value)
+        abort();
+    return value;
+}
+
+static struct json_object *string(const char *text, size_t len)
+{
+    if (len > INT_MAX)
+        abort();
+    return must(json_object_new_string_len(text, (int)len));
+}
+
+struct json_object *text_string(const char *bytes)
+{
+    if (!bytes)
+        return NULL;
+    size_t valid = valid_prefix(bytes);
+    if (!bytes[valid])
+        return string(bytes, valid);
+    char *repaired = malloc(strlen(bytes) * (sizeof replacement - 1) + 1);
+    if (!repaired)
+        abort();
+    size_t len = 0;
+    for (;;) {
+        memcpy(repaired + len, bytes, valid);
+        len += valid;
+        bytes += valid;
+        if (!*bytes)
+            break;
+        memcpy(repaired + len, replacement, sizeof replacement - 1);
+        len += sizeof replacement - 1;
+        bytes++;
+        valid = valid_prefix(bytes);
+    }
+    struct json_object *value = string(repaired, len);
+    free(repaired);
+    return value;
+}
+
+struct json_object *text_time(int64_t wall_us)
+{
+    char iso[CLOCK_ISO_SIZE];
+    clock_iso(wall_us, iso);
+    return string(iso, strlen(iso));
+}
+
+void text_put(struct json_object *object, const char *key, struct json_object *value)
+{
+    if (json_object_object_add_ex(object, key, value,
+                                  JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY) < 0)
+        abort();
+}
+
+void text_push(struct json_object *array, struct json_object *value)
+{
+    if (json_object_array_add(array, value) < 0)
+        abort();
+}
+
+const char *text_of(struct json_object *value, size_t *len)
+{
+    const char *text = json_object_to_json_string_length(
+        value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, len);
+    if (!text)
+        abort();
+    return text;
+}
+
+struct json_object *text_parse_object(const char *text, size_t len)
+{
+    if (len > INT_MAX)
+        return NULL;
+    struct json_tokener *tokener = json_tokener_new_ex(PARSE_DEPTH);
+    if (!tokener)
+        abort();
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    struct json_object *value = json_tokener_parse_ex(tokener, text, (int)len);
+    bool whole = json_tokener_get_error(tokener) == json_tokener_success &&
+                 json_tokener_get_parse_end(tokener) == len && json_object_is_type(value, json_type_object);
+    json_tokener_free(tokener);
+    if (whole)
+        return value;
+    json_object_put(value);
+    return NULL;
+}
