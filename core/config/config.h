@@ -20,9 +20,9 @@ enum address_kind { ADDRESS_TCP, ADDRESS_UNIX };
 struct config_address {
     enum address_kind kind;
     const char *text; /* as written: "127.0.0.1:3000", "[::1]:3000", "unix:/run/x.sock" */
-    const char *host; /* TCP: without brackets */
+    const char *host; /* TCP: an IPv4 or IPv6 address without brackets; localhost is 127.0.0.1 */
     uint16_t port;    /* TCP; 0 takes any free one */
-    const char *path; /* UNIX */
+    const char *path; /* UNIX: absolute, at most 107 bytes (sun_path, unix(7)) */
 };
 
 struct config_key {
@@ -33,13 +33,13 @@ struct config_key {
 
 enum over_limit { OVER_LIMIT_PAUSE_OLDEST, OVER_LIMIT_REJECT };
 
-struct config_positions; /* where in the file each path of `options` stands */
+struct config_node; /* a place in the file that was read; see config_position() */
 
 struct config_backend {
     const char *name;
-    const char *plugin;        /* as written: a name, or a path with a slash */
-    bool max_sandboxes_given;  /* otherwise the plugin's own default counts */
-    uint32_t max_sandboxes;    /* at least 1 when given */
+    const char *plugin;       /* as written: a name, or a path with a slash */
+    bool max_sandboxes_given; /* otherwise the plugin's own default counts */
+    uint32_t max_sandboxes;   /* at least 1 when given */
     enum over_limit over_limit;
     bool health_path_given;        /* otherwise the plugin's own default counts */
     const char *health_check_path; /* given: NULL (null in the file: no checks) or "/…" */
@@ -47,8 +47,9 @@ struct config_backend {
     uint32_t startup_timeout_ms;
     const char *options_json; /* the `options` as JSON object text; may hold secrets */
     size_t options_len;
-    const struct config_positions *positions;
-    uint8_t digest[32]; /* of the whole section, after ${NAME}: equal means unchanged */
+    const struct config_node *options; /* for config_option_position(); NULL: none in the file */
+    uint8_t digest[32];    /* of the whole section, after ${NAME}: equal means unchanged. Neither the order
+                         * of keys nor comments count */
     unsigned line, column; /* of the backend's key, for errors about all of it */
 };
 
@@ -59,7 +60,7 @@ struct config_pair {
 
 struct config_spec {
     const char *id;
-    const char *backend; /* a name in `backends`; default_backend filled in */
+    const char *backend;  /* a name in `backends`; default_backend filled in */
     const char **command; /* NULL: the backend's own */
     size_t command_len;
     const struct config_pair *initial_env;
@@ -82,7 +83,7 @@ struct config {
     const struct config_address *listen;
     size_t listen_len;
     const char *tls_cert, *tls_key; /* NULL: plain HTTP */
-    const char *public_url;         /* NULL: none */
+    const char *public_url;         /* http:// or https://, no slash at its end. NULL: none */
     uint32_t max_connections;
     uint64_t max_body;
     uint32_t header_timeout_ms;
@@ -91,7 +92,7 @@ struct config {
     const struct config_key *keys; /* none: everybody is the one local user */
     size_t keys_len;
 
-    const char *state_dir;
+    const char *state_dir;  /* absolute */
     const char *plugin_dir; /* NULL: where the build installed them */
     enum log_level log_level;
     bool log_json;
@@ -110,7 +111,8 @@ struct config {
     const struct config_callback *callbacks;
     size_t callbacks_len;
 
-    struct config_arena *arena; /* everything above lives in it */
+    const struct config_node *root; /* for config_position() */
+    struct config_arena *arena;     /* everything above lives in it; wiped when it is freed */
 };
 
 /* Everything wrong (and everything dubious) in one run over a file, in the order of the file. */
@@ -126,7 +128,8 @@ struct config_problems {
 };
 void config_problems_init(struct config_problems *problems);
 void config_problems_finish(struct config_problems *problems);
-/* Adds "path: message"; `path` may be "". At most 100 are kept, then one that says so. */
+/* Adds "path: message"; `path` may be "". At most CONFIG_MAX_PROBLEMS are kept, then one that says so;
+ * `errors` counts the others too. Control characters in it become '?'. */
 void config_problem_add(struct config_problems *problems, bool warning, unsigned line, unsigned column,
                         const char *path, const char *format, ...) __attribute__((format(printf, 6, 7)));
 void config_problems_sort(struct config_problems *problems);
@@ -145,12 +148,22 @@ void config_unref(struct config *config); /* NULL is allowed */
 const struct config_backend *config_find_backend(const struct config *config, const char *name);
 const struct config_spec *config_find_spec(const struct config *config, const char *id);
 
-/* The position of a path in a backend's options ("mounts[1].mode"; "" is the options as a whole). A path
- * that is not in the file gets the position of its nearest ancestor that is. */
+/* The position of a path in the file, for a part that finds a value unusable when it prepares:
+ * "server.listen[1]", "server.tls.cert". A path that is not in the file gets the position of its nearest
+ * ancestor that is; 0, 0 where there is none. */
+void config_position(const struct config *config, const char *path, unsigned *line, unsigned *column);
+
+/* The position of a path in a backend's options ("mounts[1].mode"; "" is the options as a whole), in the
+ * same way; the backend's own where it has none. */
 void config_option_position(const struct config_backend *backend, const char *path, unsigned *line,
                             unsigned *column);
 
 /* Backends, specs and so on in the file at once are bounded by these. */
-enum { CONFIG_MAX_FILE = 1024 * 1024, CONFIG_MAX_DEPTH = 32, CONFIG_MAX_NODES = 20000 };
+enum {
+    CONFIG_MAX_FILE = 1024 * 1024, /* bytes; and as many more that come from ${NAME} */
+    CONFIG_MAX_DEPTH = 32,
+    CONFIG_MAX_NODES = 20000,
+    CONFIG_MAX_PROBLEMS = 100
+};
 
 #endif

@@ -17,14 +17,15 @@
 
 struct reload;
 
-/* What prepare() ends with: once, in the call or later. Problems were added to `problems` when !ok. */
+/* What prepare() ends with: once, in the call or later, on the loop thread. Problems were added to
+ * `problems` when !ok. */
 typedef void (*reload_prepared)(void *transaction, bool ok);
 
 struct reload_part {
     const char *name; /* for the log */
     void *self;
-    /* Everything that can fail, beside the old. `old` is NULL at the first start. Both are valid until
-     * commit() or rollback(). NULL: nothing to prepare. */
+    /* Everything that can fail, beside the old. `old` is NULL at the first start. All that is passed is
+     * valid until commit() or rollback(). NULL: nothing to prepare, and no rollback(). */
     void (*prepare)(void *self, const struct config *old, struct config *next,
                     struct config_problems *problems, reload_prepared prepared, void *transaction);
     void (*commit)(void *self, struct config *next); /* NULL: nothing to do */
@@ -35,6 +36,9 @@ struct reload_part {
 typedef void (*reload_done)(void *arg, bool ok);
 
 struct reload *reload_create(struct loop *loop, struct pool *pool, const char *file);
+/* After pool_destroy(), which ends the reading of the file. A transaction under way is dropped: no part
+ * and no `done` is called any more, and what parts have prepared they let go of when they are destroyed
+ * themselves. NULL is allowed. */
 void reload_destroy(struct reload *reload);
 void reload_add(struct reload *reload, const struct reload_part *part); /* copied */
 

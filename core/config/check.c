@@ -1,0 +1,200 @@
+/* config/check.c: the rules between keys, once each of them is right for itself; and what follows from several
+ * (the default backend, the digest). Values that were refused are missing here: that was told already. */
+#include "config/json.h"
+#include "config/keys.h"
+
+#include <arpa/inet.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+static struct config_node *find(struct config_node *map, const char *key)
+{
+    return map && map->kind == NODE_MAP ? node_find(map, key) : NULL;
+}
+
+static struct config_node *find_element(struct config_node *list, size_t index)
+{
+    if (!list || list->kind == NODE_SCALAR)
+        return list;
+    struct config_node *child = list->first;
+    while (child && index-- > 0)
+        child = child->next;
+    return child;
+}
+
+static void warn(struct config_reader *reader, const struct config_node *node, const char *message)
+{
+    char path[NODE_PATH_SIZE];
+    node_path(node, path, sizeof path);
+    config_problem_add(reader->problems, true, node->line, node->column, path, "%s", message);
+}
+
+void check_server(struct config_reader *reader, struct config_node *node, void *target)
+{
+    struct config *config = target;
+    (void)reader;
+    if (!config->public_url)
+        return;
+    /* Paths are put behind it. */
+    struct config_node *url = find(node, "public_url");
+    while (url->len > 0 && url->text[url->len - 1] == '/')
+        url->text[--url->len] = '\0';
+}
+
+void check_auth_key(struct config_reader *reader, struct config_node *node, void *target)
+{
+    (void)target;
+    static const char *const forms[] = {"key", "key_file", "sha256"};
+    unsigned given = 0;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        const struct config_node *form = find(node, forms[i]);
+        given += form && !node_is_null(form);
+    }
+    if (given == 0)
+        node_error(node, reader->problems, "needs one of key, key_file and sha256");
+    else if (given > 1)
+        node_error(node, reader->problems, "must have only one of key, key_file and sha256");
+}
+
+void check_backend(struct config_reader *reader, struct config_node *node, void *target)
+{
+    struct config_backend *backend = target;
+    const char *wrong = accept_backend_name(node->key);
+    if (wrong && !node->refused)
+        node_error(node, reader->problems, "%s", wrong);
+    backend->name = node->key;
+    backend->line = node->line;
+    backend->column = node->column;
+    if (!backend->options_json) {
+        backend->options_json = "{}";
+        backend->options_len = 2;
+    }
+    backend->options = find(node, "options");
+    json_digest(node, backend->digest);
+}
+
+void check_spec(struct config_reader *reader, struct config_node *node, void *target)
+{
+    struct config_spec *spec = target;
+    struct config_node *command = find(node, "command");
+    if (spec->command && spec->command_len == 0)
+        node_error(command, reader->problems,
+                   "must have at least one element; leave it out for the backend's own");
+    else if (spec->command && spec->command[0] && !*spec->command[0])
+        node_error(command->first, reader->problems, "must be a program, and not be empty");
+    json_write_spec(reader, spec);
+}
+
+static bool is_loopback(const struct config_address *address)
+{
+    struct in_addr four;
+    struct in6_addr six;
+    if (address->kind == ADDRESS_UNIX)
+        return true;
+    if (inet_pton(AF_INET, address->host, &four) == 1)
+        return ntohl(four.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, address->host, &six) != 1)
+        return false;
+    return IN6_IS_ADDR_LOOPBACK(&six) || (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == 127);
+}
+
+/* Without keys everybody who can connect may start programs here. */
+static void check_exposure(struct config_reader *reader, struct config_node *root,
+                           const struct config *config)
+{
+    struct config_node *keys = find(find(root, "auth"), "keys"),
+                       *listen = find(find(root, "server"), "listen");
+    if (keys && !node_is_null(keys) && (keys->count > 0 || keys->refused))
+        return;
+    for (size_t i = 0; i < config->listen_len; i++) {
+        struct config_node *node = find_element(listen, i);
+        if (node && !node->refused && config->listen[i].text && !is_loopback(&config->listen[i]))
+            node_error(
+                node, reader->problems,
+                "without auth.keys only 127.0.0.1, [::1] and unix: addresses may be listened on, since "
+                "everybody who can connect could start programs: give auth.keys, or listen on "
+                "127.0.0.1:%u",
+                config->listen[i].port);
+    }
+}
+
+static void check_same_keys(struct config_reader *reader, struct config_node *root,
+                            const struct config *config)
+{
+    static const uint8_t none[sizeof config->keys->sha256];
+    struct config_node *node = find_element(find(find(root, "auth"), "keys"), 0);
+    for (size_t i = 0; i < config->keys_len; i++, node = node->next)
+        for (size_t j = 0; j < i; j++)
+            if (CRYPTO_memcmp(config->keys[i].sha256, none, sizeof none) != 0 &&
+                CRYPTO_memcmp(config->keys[i].sha256, config->keys[j].sha256, sizeof none) == 0) {
+                node_error(node, reader->problems,
+                           "is the same key as auth.keys[%zu]: each must be there once", j);
+                break;
+            }
+}
+
+static void refuse_backend(struct config_reader *reader, struct config_node *node,
+                           const struct config *config)
+{
+    const char *close =
+        suggest(node->text, &config->backends->name, config->backends_len, sizeof *config->backends);
+    static const struct key shown = {0};
+    char must[128] = "must be the name of one of backends";
+    if (close)
+        snprintf(must, sizeof must, "must be the name of one of backends, perhaps %s", close);
+    reader_refuse(reader, &shown, node, must);
+}
+
+static void check_default_backend(struct config_reader *reader, struct config_node *root,
+                                  struct config *config)
+{
+    struct config_node *node = find(root, "default_backend");
+    if (config->default_backend) {
+        if (!config_find_backend(config, config->default_backend))
+            refuse_backend(reader, node, config);
+    } else if (node && node->refused)
+        return;
+    else if (config->backends_len == 1)
+        config->default_backend = config->backends[0].name;
+    else {
+        const struct config_node *backends = find(root, "backends");
+        config_problem_add(reader->problems, false, backends->line, backends->column, "default_backend",
+                           "is missing: where there are several backends, it names one of them");
+    }
+}
+
+static void check_specs(struct config_reader *reader, struct config_node *root, struct config *config)
+{
+    struct config_spec *specs = (struct config_spec *)config->specs;
+    struct config_node *node = find_element(find(root, "specs"), 0);
+    for (size_t i = 0; i < config->specs_len; i++, node = node->next) {
+        if (!specs[i].backend)
+            specs[i].backend = config->default_backend;
+        else if (!config_find_backend(config, specs[i].backend))
+            refuse_backend(reader, find(node, "backend"), config);
+        for (size_t j = 0; specs[i].id && j < i; j++)
+            if (specs[j].id && strcmp(specs[i].id, specs[j].id) == 0) {
+                node_error(find(node, "id"), reader->problems, "is the same as that of specs[%zu]", j);
+                break;
+            }
+    }
+}
+
+void check_config(struct config_reader *reader, struct config_node *root, void *target)
+{
+    struct config *config = target;
+    check_exposure(reader, root, config);
+    check_same_keys(reader, root, config);
+    struct config_node *backends = find(root, "backends");
+    if (config->backends_len > 0) {
+        check_default_backend(reader, root, config);
+        check_specs(reader, root, config);
+    } else if (backends && backends->kind == NODE_MAP && !backends->refused)
+        node_error(backends, reader->problems, "must have at least one backend");
+    if (config->runtime_api_enabled)
+        warn(reader, find(find(root, "runtime_api"), "enabled"),
+             "this version does not serve the runtime API yet: it is checked, and has no effect");
+    if (config->callbacks_len > 0)
+        warn(reader, find(find(root, "events"), "callbacks"),
+             "this version does not call callbacks yet: they are checked, and have no effect");
+}

@@ -1,0 +1,156 @@
+/* config/json.c: see json.h. The one place that turns YAML into JSON: by the core schema of YAML 1.2, where
+ * a quoted scalar is always a string. */
+#include "config/json.h"
+
+#include "config/scalar.h"
+
+#include <json-c/json.h>
+#include <math.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct json_object *from_number(struct config_reader *reader, struct config_node *node,
+                                       enum scalar_sort sort)
+{
+    uint64_t magnitude;
+    bool negative;
+    if (sort == SCALAR_FLOAT) {
+        double value = strtod(node->text, NULL);
+        if (strpbrk(node->text, "nN") || !isfinite(value)) /* .inf, .nan and what is too large */
+            node_error(node, reader->problems, "must be a finite number; quote it where text is meant");
+        else
+            return json_object_new_double(value);
+    } else if (!scalar_integer(node->text, &magnitude, &negative))
+        node_error(node, reader->problems,
+                   "must be a number of at most 64 bits; quote it where text is meant");
+    else if (negative)
+        return json_object_new_int64((int64_t)(0 - magnitude));
+    else
+        return magnitude <= INT64_MAX ? json_object_new_int64((int64_t)magnitude)
+                                      : json_object_new_uint64(magnitude);
+    return NULL;
+}
+
+static struct json_object *from_scalar(struct config_reader *reader, struct config_node *node)
+{
+    enum scalar_sort sort = node->plain ? scalar_sort(node->text) : SCALAR_TEXT;
+    switch (sort) {
+    case SCALAR_NULL:
+        if (!node->replaced) /* an empty variable is an empty text */
+            return NULL;
+        break;
+    case SCALAR_TRUE: return json_object_new_boolean(true);
+    case SCALAR_FALSE: return json_object_new_boolean(false);
+    case SCALAR_INTEGER:
+    case SCALAR_FLOAT: return from_number(reader, node, sort);
+    default: break;
+    }
+    return json_object_new_string_len(node->text, (int)node->len);
+}
+
+/* NULL is JSON's null. Recurses as deep as CONFIG_MAX_DEPTH. */
+static struct json_object *from_node(struct config_reader *reader, struct config_node *node)
+{
+    if (node->kind == NODE_SCALAR)
+        return node->refused ? NULL : from_scalar(reader, node);
+    bool list = node->kind == NODE_LIST;
+    struct json_object *branch = list ? json_object_new_array() : json_object_new_object();
+    for (struct config_node *child = node->first; child; child = child->next) {
+        struct json_object *value = from_node(reader, child);
+        if (list)
+            json_object_array_add(branch, value);
+        else
+            json_object_object_add(branch, child->key, value);
+    }
+    return branch;
+}
+
+/* The text of `owned` in the arena; frees it. */
+static const char *write_json(struct config_reader *reader, struct json_object *owned, size_t *len)
+{
+    const char *text = json_object_to_json_string_length(
+        owned, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, len);
+    const char *copy = text ? arena_copy(reader->arena, text, *len) : NULL;
+    json_object_put(owned);
+    return copy;
+}
+
+static void read_options(struct config_reader *reader, const struct key *key, struct config_node *node,
+                         void *target)
+{
+    if (node->kind != NODE_MAP) {
+        /* Whatever it is, it may be a secret. */
+        static const struct key hidden = {.flags = KEY_SECRET};
+        reader_refuse(reader, &hidden, node, key->type->must);
+        return;
+    }
+    size_t len = 0;
+    const char *text = write_json(reader, from_node(reader, node), &len);
+    if (text) {
+        key_store_pointer(key, target, text);
+        key_store_length(key, target, len);
+    }
+}
+
+const struct key_type type_options = {
+    .name = "mapping", .must = "must be a mapping of options", .read = read_options};
+
+static struct json_object *text_or_null(const char *text)
+{
+    return text ? json_object_new_string(text) : NULL;
+}
+
+void json_write_spec(struct config_reader *reader, struct config_spec *spec)
+{
+    struct json_object *object = json_object_new_object(), *command = NULL, *env = json_object_new_object();
+    if (spec->command) {
+        command = json_object_new_array();
+        for (size_t i = 0; i < spec->command_len; i++)
+            json_object_array_add(command, text_or_null(spec->command[i]));
+    }
+    for (size_t i = 0; i < spec->initial_env_len; i++)
+        json_object_object_add(env, spec->initial_env[i].name, text_or_null(spec->initial_env[i].value));
+    json_object_object_add(object, "id", text_or_null(spec->id));
+    json_object_object_add(object, "command", command);
+    json_object_object_add(object, "initial_env", env);
+    json_object_object_add(object, "working_dir", text_or_null(spec->working_dir));
+    spec->json = write_json(reader, object, &spec->json_len);
+}
+
+static void add(EVP_MD_CTX *context, char sort, const char *bytes, size_t len)
+{
+    uint64_t size = len;
+    if (!EVP_DigestUpdate(context, &sort, 1) || !EVP_DigestUpdate(context, &size, sizeof size) ||
+        !EVP_DigestUpdate(context, bytes, bytes ? len : 0))
+        abort();
+}
+
+static void add_node(EVP_MD_CTX *context, const struct config_node *node)
+{
+    if (node->kind == NODE_SCALAR) {
+        add(context, node->plain ? 'p' : 'q', node->text, node->len);
+        return;
+    }
+    add(context, node->kind == NODE_LIST ? 'l' : 'm', NULL, node->count);
+    struct config_node **sorted = node->kind == NODE_MAP ? node_sorted(node) : NULL;
+    const struct config_node *child = node->first;
+    for (size_t i = 0; i < node->count; i++, child = child->next) {
+        const struct config_node *member = sorted ? sorted[i] : child;
+        if (node->kind == NODE_MAP)
+            add(context, 'k', member->key, strlen(member->key));
+        add_node(context, member);
+    }
+    free(sorted);
+}
+
+void json_digest(const struct config_node *node, uint8_t *sha256)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    if (!context || !EVP_DigestInit_ex(context, EVP_sha256(), NULL))
+        abort();
+    add_node(context, node);
+    if (!EVP_DigestFinal_ex(context, sha256, NULL))
+        abort();
+    EVP_MD_CTX_free(context);
+}

@@ -1,0 +1,239 @@
+/* config/keys.c: the table of all keys: type, bounds, default, where the value goes, and what it is for.
+ *
+ * Nothing else knows a key by its name but the checks between keys (check.c).
+ */
+#include "config/keys.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define LIST(type, member) FIELD(type, member), .length = offsetof(type, member##_len)
+
+enum { SECONDS = 1000, MINUTES = 60 * SECONDS, HOURS = 60 * MINUTES };
+enum { KIB = 1024, MIB = 1024 * KIB };
+/* What execve(2) takes in one argument or variable: MAX_ARG_STRLEN. */
+enum { ARGUMENT_BYTES = 128 * KIB - 1, PATH_BYTES = 4095 };
+
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL}; /* enum log_level */
+static const char *const formats[] = {"text", "json", NULL};                  /* log_json */
+static const char *const roles[] = {"user", "admin", NULL};                   /* config_key.admin */
+static const char *const over_limits[] = {"pause_oldest", "reject", NULL};    /* enum over_limit */
+
+static const struct key tls_keys[] = {
+    {"cert", &type_text, KEY_REQUIRED, .max = PATH_BYTES, FIELD(struct config, tls_cert),
+     .about = "File with the certificate and those of its issuers, in PEM. Read anew at each reload."},
+    {"key", &type_text, KEY_REQUIRED, .max = PATH_BYTES, FIELD(struct config, tls_key),
+     .about = "File with its private key, in PEM."},
+};
+static const struct section tls_section = {
+    .path = "server.tls",
+    .about = "HTTPS on every TCP and unix address of `listen`. Without this section it is plain HTTP.",
+    .keys = tls_keys,
+    .count = COUNT(tls_keys),
+};
+
+static const struct key server_keys[] = {
+    {"listen", &type_addresses, .fallback = "127.0.0.1:3000", .most = 16, LIST(struct config, listen),
+     .about = "Where clients connect: one address or a list of them, each `HOST:PORT`, `[IPV6]:PORT` or "
+              "`unix:/PATH`. HOST is an IPv4 address or `localhost`; port 0 takes any free one."},
+    {"tls", &type_section, .section = &tls_section, .absent = "plain HTTP"},
+    {"public_url", &type_text, KEY_EMPTY, .max = 2048, FIELD(struct config, public_url),
+     .accept = accept_public_url, .absent = "none: sandboxes are polled",
+     .about =
+         "Where sandboxes reach this server to report to it, as `http://HOST[:PORT][/PATH]` or `https://…`."},
+    {"max_connections", &type_integer, .fallback = "1024", .min = 1, .max = 1000000,
+     FIELD(struct config, max_connections),
+     .about = "Connections at once; further ones wait to be accepted."},
+    {"max_body", &type_size, .fallback = "1MiB", .min = KIB, .max = 256 * MIB, FIELD(struct config, max_body),
+     .about = "The largest request body; a larger one is answered with 413."},
+    {"header_timeout", &type_duration, .fallback = "10s", .min = 100, .max = 5 * MINUTES,
+     FIELD(struct config, header_timeout_ms),
+     .about = "How long a client may take to send the head of its request before it is cut off."},
+    {"drain_timeout", &type_duration, .fallback = "10s", .min = 0, .max = HOURS,
+     FIELD(struct config, drain_timeout_ms), .about = "How long requests in flight may go on after SIGTERM."},
+};
+static const struct section server_section = {
+    .path = "server",
+    .about = "The HTTP front end.",
+    .keys = server_keys,
+    .count = COUNT(server_keys),
+    .check = check_server,
+};
+
+static const struct key auth_key_keys[] = {
+    {"user", &type_text, KEY_REQUIRED, .max = 128, FIELD(struct config_key, user),
+     .about = "Who uses the key: the owner of the sandboxes started with it. A user may have several keys."},
+    {"key", &type_api_key, KEY_SECRET, .max = 1024, FIELD(struct config_key, sha256),
+     .accept = accept_api_key, .absent = "one of the three",
+     .about = "The key itself; best as `\"${NAME}\"`. It is hashed and not kept."},
+    {"key_file", &type_key_file, .max = PATH_BYTES, FIELD(struct config_key, sha256),
+     .absent = "one of the three",
+     .about =
+         "File that holds the key, and at most a line break after it. Read anew at each reload; a warning "
+         "is given where every user of the machine can read it."},
+    {"sha256", &type_sha256, FIELD(struct config_key, sha256), .absent = "one of the three",
+     .about = "SHA-256 of the key, as 64 hexadecimal digits."},
+    {"role", &type_choice, .fallback = "user", .choices = roles, FIELD(struct config_key, admin),
+     .about = "An `admin` sees and may act on the sandboxes of all users."},
+};
+static const struct section auth_key_section = {
+    .path = "auth.keys[]",
+    .about = "An API key of one user, with exactly one of `key`, `key_file` and `sha256`.",
+    .keys = auth_key_keys,
+    .count = COUNT(auth_key_keys),
+    .size = sizeof(struct config_key),
+    .secrets = true,
+    .check = check_auth_key,
+};
+
+static const struct key auth_keys[] = {
+    {"keys", &type_sections, .section = &auth_key_section, .most = 1000, LIST(struct config, keys),
+     .absent = "none",
+     .about = "Without keys everybody is the one local user, and only loopback and unix addresses may be "
+              "listened on."},
+};
+static const struct section auth_section = {
+    .path = "auth",
+    .about = "Who may use this server.",
+    .keys = auth_keys,
+    .count = COUNT(auth_keys),
+};
+
+static const struct key log_keys[] = {
+    {"level", &type_choice, .fallback = "info", .choices = levels, FIELD(struct config, log_level),
+     .about = "The least important lines that are written."},
+    {"format", &type_choice, .fallback = "text", .choices = formats, FIELD(struct config, log_json),
+     .about = "One line of text or one JSON object a fact, on stderr."},
+};
+static const struct section log_section = {
+    .path = "log", .about = "The log.", .keys = log_keys, .count = COUNT(log_keys)};
+
+static const struct key backend_keys[] = {
+    {"plugin", &type_text, KEY_REQUIRED, .max = PATH_BYTES, FIELD(struct config_backend, plugin),
+     .accept = accept_plugin,
+     .about = "The plugin: a name (`process` is `process.so` in `plugin_dir`), or the path of a file, with a "
+              "slash."},
+    {"max_sandboxes", &type_integer, .min = 1, .max = 100000, FIELD(struct config_backend, max_sandboxes),
+     .given = offsetof(struct config_backend, max_sandboxes_given), .absent = "the plugin's own",
+     .about = "How many sandboxes of one user may be STARTING or RUNNING."},
+    {"over_limit", &type_choice, .fallback = "pause_oldest", .choices = over_limits,
+     FIELD(struct config_backend, over_limit),
+     .about = "What a start over `max_sandboxes` does: pause the oldest running ones, or fail with 429."},
+    {"health_check_path", &type_text, KEY_NULL, .max = 1023, FIELD(struct config_backend, health_check_path),
+     .given = offsetof(struct config_backend, health_path_given), .accept = accept_health_path,
+     .absent = "the plugin's own",
+     .about =
+         "What is asked of an agent server to see that it answers. `null`: a sandbox is RUNNING as soon as "
+         "its backend says so."},
+    {"health_interval", &type_duration, .fallback = "5s", .min = 10, .max = HOURS,
+     FIELD(struct config_backend, health_interval_ms),
+     .about = "Between two health checks of a running sandbox."},
+    {"startup_timeout", &type_duration, .fallback = "120s", .min = 100, .max = 24 * HOURS,
+     FIELD(struct config_backend, startup_timeout_ms),
+     .about = "How long a sandbox may take to answer its first health check before it is in ERROR."},
+    {"options", &type_options, .offset = offsetof(struct config_backend, options_json),
+     .length = offsetof(struct config_backend, options_len), .absent = "none",
+     .about = "The plugin's own, checked by the plugin: see its page."},
+};
+static const struct section backend_section = {
+    .path = "backends.NAME",
+    .about =
+        "A backend: a plugin with its options, under a name of letters, digits, `-`, `_` and `.` that begins "
+        "with a letter or digit and has at most 63 of them. Two backends may use one plugin.",
+    .keys = backend_keys,
+    .count = COUNT(backend_keys),
+    .size = sizeof(struct config_backend),
+    .check = check_backend,
+};
+
+static const struct key spec_keys[] = {
+    {"id", &type_text, KEY_REQUIRED, .max = 512, FIELD(struct config_spec, id),
+     .about = "What clients name it by; for containers, the image."},
+    {"backend", &type_text, .max = 63, FIELD(struct config_spec, backend), .absent = "`default_backend`",
+     .about = "The backend that makes its sandboxes."},
+    {"command", &type_texts, KEY_LINES, .max = ARGUMENT_BYTES, .most = 1000,
+     LIST(struct config_spec, command), .absent = "the backend's own",
+     .about = "The program and its arguments, one element each."},
+    {"initial_env", &type_pairs, KEY_LINES, .max = ARGUMENT_BYTES, .most = 1000,
+     LIST(struct config_spec, initial_env), .absent = "none",
+     .about =
+         "Environment variables. A value is taken as it is written: `1`, `true` and `\"1\"` are text alike."},
+    {"working_dir", &type_text, KEY_EMPTY, .max = PATH_BYTES, FIELD(struct config_spec, working_dir),
+     .absent = "the backend's own", .about = "Where the program begins."},
+};
+static const struct section spec_section = {
+    .path = "specs[]",
+    .about = "A template for sandboxes.",
+    .keys = spec_keys,
+    .count = COUNT(spec_keys),
+    .size = sizeof(struct config_spec),
+    .check = check_spec,
+};
+
+static const struct key runtime_api_keys[] = {
+    {"enabled", &type_boolean, .fallback = "false", FIELD(struct config, runtime_api_enabled),
+     .about = "Serve the runtime API under `/runtime-api`. This version does not serve it yet, and warns."},
+    {"images", &type_texts, .max = 512, .most = 1000, LIST(struct config, runtime_api_images),
+     .absent = "none",
+     .about = "Images that may be started beyond those of `specs`; `*` stands for any text."},
+};
+static const struct section runtime_api_section = {.path = "runtime_api",
+                                                   .about = "The runtime API.",
+                                                   .keys = runtime_api_keys,
+                                                   .count = COUNT(runtime_api_keys)};
+
+static const struct key callback_keys[] = {
+    {"url", &type_text, KEY_REQUIRED | KEY_SECRET, .max = 2048, FIELD(struct config_callback, url),
+     .accept = accept_url, .about = "An `http://` or `https://` URL that is told of each event."},
+    {"secret", &type_text, KEY_SECRET, .max = 1024, FIELD(struct config_callback, secret),
+     .absent = "not signed", .about = "What the messages are signed with."},
+};
+static const struct section callback_section = {
+    .path = "events.callbacks[]",
+    .about = "Who is told of events. This version does not call them yet, and warns.",
+    .keys = callback_keys,
+    .count = COUNT(callback_keys),
+    .size = sizeof(struct config_callback),
+    .secrets = true,
+};
+
+static const struct key events_keys[] = {
+    {"retention", &type_duration, .fallback = "7d", .min = MINUTES, .max = UINT64_C(3650) * 24 * HOURS,
+     FIELD(struct config, events_retention_ms), .about = "How long events are kept."},
+    {"callbacks", &type_sections, .section = &callback_section, .most = 16, LIST(struct config, callbacks),
+     .absent = "none"},
+};
+static const struct section events_section = {
+    .path = "events",
+    .about = "What agent servers report.",
+    .keys = events_keys,
+    .count = COUNT(events_keys),
+};
+
+static const struct key top_keys[] = {
+    {"server", &type_section, .section = &server_section},
+    {"auth", &type_section, .section = &auth_section},
+    {"state_dir", &type_text, .fallback = "/var/lib/sandboxd", .max = 4000, FIELD(struct config, state_dir),
+     .accept = accept_absolute,
+     .about = "Folder for what must survive a restart, as an absolute path. A reload can't change it."},
+    {"plugin_dir", &type_text, KEY_EMPTY, .max = PATH_BYTES, FIELD(struct config, plugin_dir),
+     .absent = "where the build installed them", .about = "Folder with the plugins."},
+    {"log", &type_section, .section = &log_section},
+    {"backends", &type_named_sections, KEY_REQUIRED, .section = &backend_section, .most = 64,
+     LIST(struct config, backends)},
+    {"default_backend", &type_text, .max = 63, FIELD(struct config, default_backend),
+     .absent = "the only backend",
+     .about = "For specs that name none. Must be given where there are several."},
+    {"specs", &type_sections, .section = &spec_section, .most = 1000, LIST(struct config, specs),
+     .absent = "the backend's built-in one",
+     .about = "The first is the default. Each `id` may be there once."},
+    {"runtime_api", &type_section, .section = &runtime_api_section},
+    {"events", &type_section, .section = &events_section},
+};
+const struct section config_section = {
+    .path = "",
+    .about = "",
+    .keys = top_keys,
+    .count = COUNT(top_keys),
+    .size = sizeof(struct config),
+    .check = check_config,
+};
