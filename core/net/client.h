@@ -17,18 +17,18 @@ struct client;
 struct client_transfer;
 
 struct client_request {
-    const char *method;         /* NULL: GET */
+    const char *method; /* NULL: GET */
     const char *url;
     const char *unix_socket;    /* NULL: TCP */
     const char *const *headers; /* "Name: value", ends in NULL; NULL: none */
     const void *body;           /* copied; NULL: none */
     size_t body_len;
-    uint32_t connect_timeout_ms; /* 0: 5 s */
-    uint32_t timeout_ms;         /* whole call; 0: 30 s, or none when streamed */
-    uint32_t idle_timeout_ms;    /* streamed: no byte for so long fails; 0: never */
-    size_t max_body;             /* collected answers; 0: 1 MiB. More is a failure */
-    bool no_reuse;               /* a connection of its own, closed after (health checks) */
-    bool discard_body;           /* only the status matters: done() at once after the head */
+    uint32_t connect_timeout_ms;                /* 0: 5 s */
+    uint32_t timeout_ms;                        /* whole call; 0: 30 s, or none when streamed */
+    uint32_t idle_timeout_ms;                   /* streamed: no byte for so long fails; 0: never */
+    size_t max_body;                            /* collected answers; 0: 1 MiB. More is a failure */
+    bool no_reuse;                              /* a connection of its own, closed after (health checks) */
+    bool discard_body;                          /* only the status matters: done() at once after the head */
     const char *ca_file, *cert_file, *key_file; /* NULL: system's trust, no client certificate */
 };
 
@@ -50,8 +50,7 @@ void client_destroy(struct client *client); /* cancels what is under way */
 
 /* Begins a transfer. No callback comes before this has returned. NULL on failure. */
 struct client_transfer *client_start(struct client *client, const struct client_request *request,
-                                     const struct client_handler *handler, void *arg,
-                                     struct sbx_error *err);
+                                     const struct client_handler *handler, void *arg, struct sbx_error *err);
 void client_resume(struct client_transfer *transfer);
 /* No callback comes any more; may be called inside one. The transfer is freed. NULL is allowed. */
 void client_cancel(struct client_transfer *transfer);
