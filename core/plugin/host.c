@@ -1,0 +1,163 @@
+/* plugin/host.c: the table of services, and those of them that are a few lines: what a plugin says about the
+ * world, its log, clock and randomness. The others have a file each. */
+#include "base/clock.h"
+#include "plugin/check.h"
+#include "plugin/instance.h"
+#include "plugin/observation.h"
+#include "plugin/sanitize.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct backend *host_enter(struct sbx_backend *abi, const char *service)
+{
+    struct backend *backend = instance_of(abi);
+    if (!backend) {
+        log_warn("a plugin called %s() without a backend; ignored", service);
+        return NULL;
+    }
+    if (!pthread_equal(pthread_self(), backend->env->thread)) {
+        log_line(
+            LOG_ERROR, &(struct log_context){.backend = backend->name},
+            "the plugin called %s() from a thread of its own, where only log, clock, random and post are "
+            "allowed; ignored",
+            service);
+        return NULL;
+    }
+    if (backend->state == INSTANCE_CLOSED) {
+        instance_complain(backend, NULL, "the plugin called %s() after close(); ignored", service);
+        return NULL;
+    }
+    return backend;
+}
+
+static void complete(struct sbx_backend *abi, sbx_op op, const struct sbx_error *error)
+{
+    struct backend *backend = host_enter(abi, "complete");
+    if (backend)
+        operation_complete(backend, op, error);
+}
+
+static void result(struct sbx_backend *abi, sbx_op op, const char *json, size_t len)
+{
+    struct backend *backend = host_enter(abi, "result");
+    if (backend)
+        operation_result(backend, op, json, len);
+}
+
+static enum sbx_stream stream_write(struct sbx_backend *abi, sbx_op op, const void *bytes, size_t len)
+{
+    struct backend *backend = host_enter(abi, "stream_write");
+    return backend ? operation_write(backend, op, bytes, len) : SBX_STREAM_STOP;
+}
+
+static void report(struct sbx_backend *abi, const struct sbx_observation *observation)
+{
+    struct backend *backend = host_enter(abi, "report");
+    if (!backend || backend->state == INSTANCE_QUIESCED)
+        return;
+    size_t bytes = 0;
+    const char *why, *id;
+    struct sbx_observation *copy = observation_copy(observation, &bytes, &why, &id);
+    if (copy && deliveries_report(backend, copy, bytes) == 0)
+        return;
+    if (copy)
+        why = "too many are waiting already";
+    free(copy);
+    backend->lost++;
+    instance_complain(backend, id, "a report of the plugin is refused: %s", why);
+}
+
+static void available(struct sbx_backend *abi, const struct sbx_error *why_not)
+{
+    struct backend *backend = host_enter(abi, "available");
+    if (!backend || backend->state == INSTANCE_QUIESCED)
+        return;
+    struct sbx_error why = {0};
+    if (why_not)
+        sanitize_error(&why, why_not);
+    bool changed =
+        backend->unavailable != (why_not != NULL) || memcmp(&why, &backend->why_unavailable, sizeof why) != 0;
+    if (!changed)
+        return;
+    backend->unavailable = why_not != NULL;
+    backend->why_unavailable = why;
+    deliveries_available(backend);
+}
+
+static void relist(struct sbx_backend *abi)
+{
+    struct backend *backend = host_enter(abi, "relist");
+    if (backend && backend->state != INSTANCE_QUIESCED)
+        deliveries_relist(backend);
+}
+
+static void on_shutdown(struct sbx_backend *abi, enum sbx_on_shutdown what)
+{
+    struct backend *backend = host_enter(abi, "on_shutdown");
+    if (!backend)
+        return;
+    if ((int)what < SBX_SHUTDOWN_KEEP || (int)what > SBX_SHUTDOWN_REMOVE)
+        instance_complain(backend, NULL, "on_shutdown(%d) is none of enum sbx_on_shutdown; ignored",
+                          (int)what);
+    else
+        backend->on_shutdown = what;
+}
+
+static void host_log(struct sbx_backend *abi, enum sbx_log_level level, const char *sandbox_id,
+                     const char *format, ...)
+{
+    struct log_context about = {.backend = abi ? abi->name : NULL, .sandbox = sandbox_id};
+    enum log_level mine = (int)level <= SBX_LOG_ERROR   ? LOG_ERROR
+                          : (int)level >= SBX_LOG_DEBUG ? LOG_DEBUG
+                          : level == SBX_LOG_WARN       ? LOG_WARN
+                                                        : LOG_INFO;
+    va_list args;
+    va_start(args, format);
+    log_vline(mine, &about, format, args);
+    va_end(args);
+}
+
+const struct sbx_host *host_table(void)
+{
+    static struct sbx_host table = {
+        .size = sizeof table,
+        .abi_major = SBX_ABI_MAJOR,
+        .abi_minor = SBX_ABI_MINOR,
+        .version = SANDBOXD_VERSION,
+        .complete = complete,
+        .result = result,
+        .stream_write = stream_write,
+        .report = report,
+        .available = available,
+        .relist = relist,
+        .on_shutdown = on_shutdown,
+        .option_error = check_error,
+        .option_warning = check_warning,
+        .log = host_log,
+        .now_ms = clock_ms,
+        .now_us = clock_wall_us,
+        .random = random_fill,
+        .timer_start = timers_start,
+        .timer_cancel = timers_cancel,
+        .watch_start = watches_start,
+        .watch_cancel = watches_cancel,
+        .child_spawn = children_spawn,
+        .child_pid = children_pid,
+        .child_signal = children_signal,
+        .child_disown = children_disown,
+        .http_start = transfers_start,
+        .http_resume = transfers_resume,
+        .http_cancel = transfers_cancel,
+        .store_put = records_put,
+        .store_get = records_get,
+        .store_delete = records_delete,
+        .store_list = records_list,
+        .work = work_run,
+        .post = work_post,
+    };
+    if (!table.json)
+        table.json = json_table();
+    return &table;
+}
