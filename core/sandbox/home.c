@@ -186,6 +186,14 @@ static void settle_all(struct home *home)
     free(list);
 }
 
+void home_refresh_silent(struct home *home)
+{
+    struct sandbox *sandbox;
+    for (size_t i = 0; (sandbox = table_next(&home->service->table, &i));)
+        if (sandbox->home == home && sandbox->state == 0)
+            sandbox_refresh(sandbox);
+}
+
 static void listed(void *arg, const struct sbx_error *err, const char *result, size_t len)
 {
     (void)result;
@@ -201,6 +209,7 @@ static void listed(void *arg, const struct sbx_error *err, const char *result, s
         log_line(LOG_WARN, &(struct log_context){.backend = home->name}, "listing its sandboxes failed: %s",
                  err->message);
         next_ms = UINT64_C(1000) << (home->list_failures < 6 ? home->list_failures++ : 6);
+        home_refresh_silent(home);
     }
     loop_arm_ms(&home->relist, home->list_again ? 0 : next_ms);
     home->list_again = false;

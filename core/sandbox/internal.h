@@ -44,11 +44,13 @@ struct home {
 struct home *home_get(struct service *service, const char *name);                    /* made when it is new */
 void home_attach(struct home *home, struct config *config, struct backend *backend); /* NULLs: detach */
 void home_list(struct home *home, uint32_t timeout_ms);
+/* What follows for sandboxes of which nothing was heard, once it changed whether anything can be. */
+void home_refresh_silent(struct home *home);
 void home_destroy(struct home *home);
 const char *home_health_path(const struct home *home); /* NULL: no checks */
 uint32_t home_max_sandboxes(const struct home *home);  /* 0: no limit */
 uint32_t home_startup_timeout_ms(const struct home *home);
-/* -1 with err filled in when nothing can be asked of it now. */
+/* -1 with err (may be NULL) filled in when nothing can be asked of it now. */
 int home_usable(const struct home *home, struct sbx_error *err);
 
 /* ---- the service ---- */

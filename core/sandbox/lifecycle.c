@@ -28,10 +28,7 @@ static void on_available(void *arg, struct backend *backend)
         log_line(LOG_INFO, &about, "can be reached");
         home_list(home, LIST_TIMEOUT_MS);
     }
-    struct sandbox *sandbox;
-    for (size_t i = 0; (sandbox = table_next(&service->table, &i));)
-        if (sandbox->home == home && sandbox->state == 0)
-            sandbox_refresh(sandbox);
+    home_refresh_silent(home);
     service_check_prepared(service);
 }
 

@@ -78,8 +78,7 @@ static void load(void *arg, const struct store_sandbox *record)
             sandbox->todo = TODO_START;
             sandbox->again = true;
         }
-    }
-    sandbox_refresh(sandbox);
+    } /* its status follows when its backend is there: service_commit() */
 }
 
 int record_load_all(struct service *service, struct sbx_error *err)

@@ -20,6 +20,21 @@ static enum sandbox_status status_while_running(const struct sandbox *sandbox)
     return SANDBOX_STARTING;
 }
 
+/* Nothing was heard of it, and something will be soon: its start is to come, or a listing. */
+static bool is_awaited(const struct sandbox *sandbox)
+{
+    const struct home *home = sandbox->home;
+    if (home_usable(home, NULL) < 0)
+        return false;
+    return sandbox->todo & TODO_START || (sandbox->begun && !home->listed && home->list_failures == 0);
+}
+
+/* A failed start has a failure of its own; of everything else it is only known that nothing was heard. */
+static bool is_silent(const struct sandbox *sandbox)
+{
+    return sandbox->state == 0 && (sandbox->begun || sandbox->todo & TODO_START);
+}
+
 static enum sandbox_status derive(const struct sandbox *sandbox)
 {
     if (sandbox->deleting)
@@ -36,8 +51,7 @@ static enum sandbox_status derive(const struct sandbox *sandbox)
     case SBX_STATE_GONE: return SANDBOX_MISSING;
     default: break; /* nothing was heard of it yet */
     }
-    bool will_start = sandbox->todo & TODO_START && home_usable(sandbox->home, NULL) == 0;
-    return will_start ? SANDBOX_STARTING : SANDBOX_ERROR;
+    return is_awaited(sandbox) ? SANDBOX_STARTING : SANDBOX_ERROR;
 }
 
 /* Every ERROR has a reason; where none was reported, it is that nothing was. */
@@ -72,7 +86,7 @@ void sandbox_refresh(struct sandbox *sandbox)
     sandbox->status = derive(sandbox);
     if (sandbox->status == SANDBOX_RUNNING && sandbox->failure)
         sandbox_set_failure(sandbox, NULL, -1, NULL);
-    if (sandbox->status == SANDBOX_ERROR && !sandbox->failure)
+    if (sandbox->status == SANDBOX_ERROR && (!sandbox->failure || is_silent(sandbox)))
         explain_silence(sandbox);
     free(sandbox->json);
     sandbox->json = NULL;
@@ -81,6 +95,8 @@ void sandbox_refresh(struct sandbox *sandbox)
         log_change(sandbox);
     wait_check(sandbox);
     quota_set_holds(sandbox, holds_room(sandbox));
+    if (sandbox->status == SANDBOX_RUNNING && sandbox->quota->waiting > 0)
+        quota_make_room(sandbox->quota); /* it may be the one to give way */
 }
 
 void sandbox_set_detail(struct sandbox *sandbox, const char *detail)

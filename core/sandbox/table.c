@@ -263,18 +263,17 @@ static bool parse_page_id(const char *page_id, struct place *place)
 size_t table_search(const struct table *table, const struct viewer *viewer, const char *page_id, size_t limit,
                     const struct sandbox **out, char *next)
 {
+    static const struct sandbox_order none;
     const struct sandbox_order *order = &table->order;
-    *next = '\0';
     if (!viewer->everything) {
         const struct owner *owner = viewer->user ? map_get(&table->owners, viewer->user) : NULL;
-        if (!owner)
-            return 0;
-        order = &owner->order;
+        order = owner ? &owner->order : &none;
     }
     size_t end = order->len; /* what is older than the place stands before this index */
     struct place place;
     if (page_id && parse_page_id(page_id, &place))
         end = order_find(order, &place);
+    *next = '\0'; /* not before: `page_id` may be the same buffer */
     size_t count = 0;
     while (count < limit && end > 0)
         out[count++] = order->items[--end];

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 struct sandbox_wait {
-    struct service *service;
+    struct loop *loop;
     struct sandbox *sandbox; /* NULL: it went away */
     struct sandbox_wait *next, **prev;
     enum wait_for what;
@@ -32,7 +32,7 @@ static void destroy(struct sandbox_wait *wait)
 {
     unlink_wait(wait);
     event_del(&wait->timer);
-    loop_undefer(wait->service->deps.loop, &wait->answer);
+    loop_undefer(wait->loop, &wait->answer);
     free(wait);
 }
 
@@ -60,7 +60,7 @@ static void set_outcome(struct sandbox_wait *wait, const struct sbx_error *err)
     else if (wait->sandbox)
         wait->sandbox->answered = true;
     event_del(&wait->timer);
-    loop_defer(wait->service->deps.loop, &wait->answer);
+    loop_defer(wait->loop, &wait->answer);
 }
 
 static void time_is_over(evutil_socket_t fd, short what, void *arg)
@@ -77,7 +77,7 @@ struct sandbox_wait *wait_add(struct sandbox *sandbox, enum wait_for what, uint3
     if (!wait)
         abort();
     struct loop *loop = sandbox->service->deps.loop;
-    *wait = (struct sandbox_wait){.service = sandbox->service,
+    *wait = (struct sandbox_wait){.loop = loop,
                                   .sandbox = sandbox,
                                   .what = what,
                                   .done = done,

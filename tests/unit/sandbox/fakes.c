@@ -1,0 +1,461 @@
+/* See fakes.h. */
+#include "fakes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- backends ---- */
+
+static struct backend_operation *flights, **flights_last = &flights;
+
+static struct backend_operation *take_off(struct backend *backend, const char *verb, const char *sandbox,
+                                          backend_done done, void *arg)
+{
+    struct backend_operation *operation = calloc(1, sizeof *operation);
+    snprintf(operation->verb, sizeof operation->verb, "%s", verb);
+    snprintf(operation->sandbox, sizeof operation->sandbox, "%s", sandbox ? sandbox : "");
+    operation->backend = backend;
+    operation->done = done;
+    operation->arg = arg;
+    *flights_last = operation;
+    flights_last = &operation->next;
+    return operation;
+}
+
+static void land(struct backend_operation *operation)
+{
+    struct backend_operation **at = &flights;
+    while (*at != operation)
+        at = &(*at)->next;
+    *at = operation->next;
+    if (flights_last == &operation->next)
+        flights_last = at;
+}
+
+struct backend_operation *backend_start(struct backend *backend, const struct sbx_start *start,
+                                        uint32_t timeout_ms, backend_done done, void *arg)
+{
+    (void)timeout_ms;
+    struct backend_operation *operation = take_off(backend, "start", start->sandbox_id, done, arg);
+    operation->again = start->again;
+    return operation;
+}
+
+struct backend_operation *backend_act(struct backend *backend, enum backend_verb verb, const char *sandbox_id,
+                                      uint32_t timeout_ms, backend_done done, void *arg)
+{
+    static const char *const verbs[] = {"pause", "resume", "stop", "remove", "confirm"};
+    (void)timeout_ms;
+    return take_off(backend, verbs[verb], sandbox_id, done, arg);
+}
+
+struct backend_operation *backend_list(struct backend *backend, uint32_t timeout_ms, backend_done done,
+                                       void *arg)
+{
+    (void)timeout_ms;
+    return take_off(backend, "list", NULL, done, arg);
+}
+
+struct backend_operation *backend_logs(struct backend *backend, const struct sbx_logs *logs,
+                                       uint32_t timeout_ms, backend_data data, backend_done done, void *arg)
+{
+    (void)timeout_ms;
+    (void)data;
+    return take_off(backend, "logs", logs->sandbox_id, done, arg);
+}
+
+void backend_cancel(struct backend_operation *operation, bool forget)
+{
+    operation->cancelled = true;
+    if (forget) {
+        land(operation);
+        free(operation);
+    }
+}
+
+const char *backend_name(const struct backend *backend)
+{
+    return backend->name;
+}
+const char *backend_plugin_name(const struct backend *backend)
+{
+    return backend->name;
+}
+const char *backend_plugin_version(const struct backend *backend)
+{
+    (void)backend;
+    return "1";
+}
+const char *backend_default_health_path(const struct backend *backend)
+{
+    return backend->health_path;
+}
+uint32_t backend_default_max_sandboxes(const struct backend *backend)
+{
+    (void)backend;
+    return 0;
+}
+enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend)
+{
+    return backend->on_shutdown;
+}
+bool backend_has_logs(const struct backend *backend)
+{
+    (void)backend;
+    return false;
+}
+const struct sbx_error *backend_unavailable(const struct backend *backend)
+{
+    return backend->down ? &backend->why : NULL;
+}
+struct backend *backend_ref(struct backend *backend)
+{
+    return backend;
+}
+void backend_unref(struct backend *backend)
+{
+    (void)backend;
+}
+const char *backend_default_spec(const struct backend *backend, size_t *len)
+{
+    (void)backend;
+    (void)len;
+    return NULL;
+}
+
+static struct backend *only_backend;
+size_t backend_set_count(const struct backend_set *set)
+{
+    (void)set;
+    return 1;
+}
+struct backend *backend_set_at(const struct backend_set *set, size_t index)
+{
+    (void)set;
+    (void)index;
+    return only_backend;
+}
+
+struct backend_operation *flight_find(const char *verb, const char *sandbox)
+{
+    for (struct backend_operation *at = flights; at; at = at->next)
+        if (strcmp(at->verb, verb) == 0 && (!sandbox || strcmp(at->sandbox, sandbox) == 0))
+            return at;
+    return NULL;
+}
+
+unsigned flight_count(const char *verb)
+{
+    unsigned count = 0;
+    for (struct backend_operation *at = flights; at; at = at->next)
+        count += strcmp(at->verb, verb) == 0;
+    return count;
+}
+
+void report(struct world *world, const char *sandbox, enum sbx_state state)
+{
+    static uint64_t incarnation;
+    char text[96];
+    snprintf(text, sizeof text, "http://agent/%s", sandbox);
+    struct sbx_url url = {.name = "AGENT_SERVER", .url = text, .port = 1};
+    struct sbx_observation observation = {.size = sizeof observation,
+                                          .state = state,
+                                          .sandbox_id = sandbox,
+                                          .urls = &url,
+                                          .urls_count = 1,
+                                          .exit_code = 7,
+                                          .incarnation = ++incarnation};
+    struct backend_events events = service_backend_events(world->service);
+    events.report(events.arg, &world->backend, &observation);
+    world_turn(world);
+}
+
+void flight_end(struct world *world, struct backend_operation *operation, const struct sbx_error *err)
+{
+    assert_non_null(operation);
+    char sandbox[64];
+    snprintf(sandbox, sizeof sandbox, "%s", operation->sandbox);
+    if (!err && (strcmp(operation->verb, "start") == 0 || strcmp(operation->verb, "resume") == 0))
+        report(world, sandbox, SBX_STATE_RUNNING);
+    if (!err && strcmp(operation->verb, "pause") == 0)
+        report(world, sandbox, SBX_STATE_PAUSED);
+    if (!err && strcmp(operation->verb, "stop") == 0)
+        report(world, sandbox, SBX_STATE_STOPPED);
+    land(operation);
+    operation->done(operation->arg, err, NULL, 0);
+    free(operation);
+    world_turn(world);
+}
+
+/* ---- the store ---- */
+
+struct row {
+    char id[64], owner[32], error[256];
+    bool has_owner, has_error, begun, deleting, there;
+};
+static struct row rows[256];
+static size_t rows_len;
+
+struct write {
+    struct row row; /* there: put, else delete */
+    store_done done;
+    void *arg;
+    struct write *next;
+};
+static struct write *writes, **writes_last = &writes;
+
+static void queue(const struct row *row, store_done done, void *arg)
+{
+    struct write *write = calloc(1, sizeof *write);
+    *write = (struct write){.row = *row, .done = done, .arg = arg};
+    *writes_last = write;
+    writes_last = &write->next;
+}
+
+static struct row *find_row(const char *id)
+{
+    for (size_t i = 0; i < rows_len; i++)
+        if (strcmp(rows[i].id, id) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+void store_put_sandbox(struct store *store, const struct store_sandbox *sandbox, store_done done, void *arg)
+{
+    (void)store;
+    struct row row = {.begun = sandbox->begun, .deleting = sandbox->deleting, .there = true};
+    snprintf(row.id, sizeof row.id, "%s", sandbox->id);
+    queue(&row, done, arg);
+}
+
+void store_delete_sandbox(struct store *store, const char *id, store_done done, void *arg)
+{
+    (void)store;
+    struct row row = {0};
+    snprintf(row.id, sizeof row.id, "%s", id);
+    queue(&row, done, arg);
+}
+
+void store_flush(struct world *world, const struct sbx_error *err)
+{
+    while (writes) {
+        struct write *write = writes;
+        writes = write->next;
+        if (!writes)
+            writes_last = &writes;
+        struct row *row = find_row(write->row.id);
+        if (!err && !row)
+            row = &rows[rows_len++];
+        if (!err)
+            *row = write->row;
+        if (write->done)
+            write->done(write->arg, err);
+        free(write);
+    }
+    world_turn(world);
+}
+
+unsigned store_waiting(void)
+{
+    unsigned count = 0;
+    for (struct write *at = writes; at; at = at->next)
+        count++;
+    return count;
+}
+
+bool store_has(const char *id, bool *deleting)
+{
+    struct row *row = find_row(id);
+    if (row && row->there && deleting)
+        *deleting = row->deleting;
+    return row && row->there;
+}
+
+void store_seed(const char *id, const char *owner, bool begun, bool deleting, const char *error_json)
+{
+    struct row *row = &rows[rows_len++];
+    *row = (struct row){.begun = begun,
+                        .deleting = deleting,
+                        .there = true,
+                        .has_owner = owner != NULL,
+                        .has_error = error_json != NULL};
+    snprintf(row->id, sizeof row->id, "%s", id);
+    snprintf(row->owner, sizeof row->owner, "%s", owner ? owner : "");
+    snprintf(row->error, sizeof row->error, "%s", error_json ? error_json : "");
+}
+
+int store_load_sandboxes(struct store *store, void (*each)(void *arg, const struct store_sandbox *sandbox),
+                         void *arg, struct sbx_error *err)
+{
+    (void)store;
+    (void)err;
+    for (size_t i = 0; i < rows_len; i++) {
+        struct store_sandbox sandbox = {.id = rows[i].id,
+                                        .backend = "b",
+                                        .spec_id = "spec",
+                                        .session_key = "key",
+                                        .owner = rows[i].has_owner ? rows[i].owner : NULL,
+                                        .created_at_us = 1000 + (int64_t)i,
+                                        .begun = rows[i].begun,
+                                        .deleting = rows[i].deleting,
+                                        .error_json = rows[i].has_error ? rows[i].error : NULL};
+        each(arg, &sandbox);
+    }
+    return 0;
+}
+
+/* ---- agents ---- */
+
+struct client_transfer {
+    char url[128];
+    const struct client_handler *handler;
+    void *arg;
+    struct client_transfer *next;
+};
+static struct client_transfer *transfers;
+
+struct client_transfer *client_start(struct client *client, const struct client_request *request,
+                                     const struct client_handler *handler, void *arg, struct sbx_error *err)
+{
+    (void)client;
+    (void)err;
+    struct client_transfer *transfer = calloc(1, sizeof *transfer);
+    snprintf(transfer->url, sizeof transfer->url, "%s", request->url);
+    transfer->handler = handler;
+    transfer->arg = arg;
+    transfer->next = transfers;
+    transfers = transfer;
+    return transfer;
+}
+
+static void unlink_transfer(struct client_transfer *transfer)
+{
+    struct client_transfer **at = &transfers;
+    while (*at != transfer)
+        at = &(*at)->next;
+    *at = transfer->next;
+}
+
+void client_cancel(struct client_transfer *transfer)
+{
+    if (!transfer)
+        return;
+    unlink_transfer(transfer);
+    free(transfer);
+}
+
+static struct client_transfer *find_transfer(const char *url)
+{
+    for (struct client_transfer *at = transfers; at; at = at->next)
+        if (strcmp(at->url, url) == 0)
+            return at;
+    return NULL;
+}
+
+void agent_answer(struct world *world, const char *sandbox, int status)
+{
+    char url[128];
+    snprintf(url, sizeof url, "http://agent/%s%s", sandbox, world->backend.health_path);
+    struct client_transfer *transfer;
+    while (!(transfer = find_transfer(url)))
+        event_base_loop(loop_base(world->loop), EVLOOP_ONCE); /* its check is on a timer */
+    unlink_transfer(transfer);
+    struct sbx_error refused;
+    error_set(&refused, SBX_ERR_UNAVAILABLE, "X", "connection refused");
+    transfer->handler->done(transfer->arg, status ? NULL : &refused, status, NULL, 0);
+    free(transfer);
+    world_turn(world);
+}
+
+/* ---- the world ---- */
+
+void world_turn(struct world *world)
+{
+    for (int i = 0; i < 4; i++)
+        event_base_loop(loop_base(world->loop), EVLOOP_NONBLOCK);
+}
+
+/* The configuration's own functions, without its YAML. */
+struct config *config_ref(struct config *config)
+{
+    config->refs++;
+    return config;
+}
+void config_unref(struct config *config)
+{
+    if (config)
+        config->refs--;
+}
+const struct config_backend *config_find_backend(const struct config *config, const char *name)
+{
+    return config->backends_len && strcmp(config->backends[0].name, name) == 0 ? &config->backends[0] : NULL;
+}
+
+struct world *world_create(uint32_t max_sandboxes, enum over_limit over_limit)
+{
+    struct world *world = calloc(1, sizeof *world);
+    world->loop = loop_create();
+    struct service_deps deps = {.loop = world->loop};
+    world->service = service_create(&deps);
+    world->backend = (struct backend){.name = "b"};
+    only_backend = &world->backend;
+    world->settings = (struct config_backend){.name = "b",
+                                              .plugin = "b",
+                                              .max_sandboxes_given = max_sandboxes > 0,
+                                              .max_sandboxes = max_sandboxes,
+                                              .over_limit = over_limit,
+                                              .health_interval_ms = 20,
+                                              .startup_timeout_ms = 60000};
+    world->spec = (struct config_spec){.id = "spec", .backend = "b", .json = "{}", .json_len = 2};
+    world->config = calloc(1, sizeof *world->config);
+    *world->config = (struct config){.refs = 1,
+                                     .backends = &world->settings,
+                                     .backends_len = 1,
+                                     .default_backend = "b",
+                                     .specs = &world->spec,
+                                     .specs_len = 1};
+    log_configure(LOG_ERROR, false);
+    return world;
+}
+
+static void prepared(void *transaction, bool ok)
+{
+    assert_true(ok);
+    *(bool *)transaction = true;
+}
+
+void world_begin(struct world *world)
+{
+    static bool done;
+    assert_int_equal(service_load(world->service, NULL), 0);
+    service_prepare(world->service, (struct backend_set *)world, NULL, world->config, NULL, prepared, &done);
+    service_commit(world->service, (struct backend_set *)world, world->config);
+}
+
+void world_destroy(struct world *world)
+{
+    service_destroy(world->service);
+    world_turn(world);
+    loop_destroy(world->loop);
+    assert_int_equal(world->config->refs, 1); /* every generation that was pinned was let go of */
+    free(world->config);
+    free(world);
+    while (flights) {
+        struct backend_operation *operation = flights;
+        land(operation);
+        free(operation);
+    }
+    while (writes) {
+        struct write *write = writes;
+        writes = write->next;
+        free(write);
+    }
+    writes_last = &writes;
+    rows_len = 0;
+    assert_null(transfers);
+}

@@ -1,0 +1,58 @@
+/* What the service stands on, played by the test: backends whose operations end when the test says so, a store
+ * whose writes are acknowledged when it says so, and agents that answer as it says. */
+#ifndef TEST_SANDBOX_FAKES_H
+#define TEST_SANDBOX_FAKES_H
+
+#include "sandbox/internal.h"
+
+struct backend {
+    const char *name;
+    const char *health_path;
+    enum sbx_on_shutdown on_shutdown;
+    bool down;
+    struct sbx_error why;
+};
+
+struct backend_operation {
+    struct backend *backend;
+    char verb[12]; /* "start", "pause", "resume", "stop", "remove", "confirm", "list", "logs" */
+    char sandbox[64];
+    uint32_t again;
+    backend_done done;
+    void *arg;
+    bool cancelled;
+    struct backend_operation *next;
+};
+
+struct world {
+    struct loop *loop;
+    struct service *service;
+    struct config *config;
+    struct config_backend settings;
+    struct config_spec spec;
+    struct backend backend;
+};
+
+struct world *world_create(uint32_t max_sandboxes, enum over_limit over_limit);
+void world_begin(struct world *world); /* the first generation; its listing is pending then */
+void world_destroy(struct world *world);
+void world_turn(struct world *world); /* lets what was deferred run */
+
+/* The oldest operation of that sort in flight (sandbox NULL: any); NULL: there is none. */
+struct backend_operation *flight_find(const char *verb, const char *sandbox);
+unsigned flight_count(const char *verb);
+/* Ends it: err NULL is success. For start, pause, resume, stop the state that follows is reported first. */
+void flight_end(struct world *world, struct backend_operation *operation, const struct sbx_error *err);
+void report(struct world *world, const char *sandbox, enum sbx_state state);
+
+/* Acknowledges every write that waits, with err (NULL: success). */
+void store_flush(struct world *world, const struct sbx_error *err);
+unsigned store_waiting(void);
+bool store_has(const char *id, bool *deleting);
+/* A record that an earlier daemon left. */
+void store_seed(const char *id, const char *owner, bool begun, bool deleting, const char *error_json);
+
+/* Answers the health check of a sandbox, once it was asked; status 0: refused. */
+void agent_answer(struct world *world, const char *sandbox_url, int status);
+
+#endif
