@@ -251,11 +251,11 @@ static int serve(struct config *first, const char *plugin_dir)
         log_error("%s", err.message);
         daemon.exit_code = 1;
     }
+    pool_destroy(daemon.pool); /* first: what runs there belongs to the parts */
     destroy_parts(&daemon);
     notify_end();
     client_destroy(daemon.client);
     store_close(daemon.store);
-    pool_destroy(daemon.pool);
     loop_destroy(daemon.loop);
     config_unref(first);
     if (daemon.exit_code == 0)
@@ -280,14 +280,10 @@ static int check(const struct config *config, struct config_problems *problems, 
 {
     struct daemon daemon = {.loop = loop_create()};
     struct backend_set_deps deps = {.loop = daemon.loop, .default_plugin_dir = plugin_dir};
-    deps.pool = daemon.pool = pool_create(daemon.loop, 1);
-    deps.client = daemon.client = client_create(daemon.loop);
     daemon.set = backend_set_create(&deps, &(struct backend_events){0});
     backend_set_check(daemon.set, config, problems);
     config_problems_sort(problems);
     backend_set_destroy(daemon.set);
-    client_destroy(daemon.client);
-    pool_destroy(daemon.pool);
     loop_destroy(daemon.loop);
     return problems->errors > 0 ? 1 : 0;
 }

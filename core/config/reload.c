@@ -169,6 +169,14 @@ static void file_was_read(void *arg)
         prepare_next(reload);
 }
 
+static void begin_transaction(struct reload *reload)
+{
+    reload->running = true;
+    reload->waiters = reload->later;
+    reload->later = NULL;
+    reload->prepared = 0;
+}
+
 static void begin(struct reload *reload)
 {
     struct reading *reading = calloc(1, sizeof *reading);
@@ -177,11 +185,8 @@ static void begin(struct reload *reload)
     reading->reload = reload;
     reading->file = reload->file;
     config_problems_init(&reading->problems);
-    reload->running = true;
+    begin_transaction(reload);
     reload->reading = reading;
-    reload->waiters = reload->later;
-    reload->later = NULL;
-    reload->prepared = 0;
     pool_submit(reload->pool, read_file, file_was_read, reading);
 }
 
@@ -234,7 +239,7 @@ void reload_add(struct reload *reload, const struct reload_part *part)
     reload->parts = parts;
 }
 
-void reload_run(struct reload *reload, reload_done done, void *arg)
+static void add_waiter(struct reload *reload, reload_done done, void *arg)
 {
     struct waiter *waiter = malloc(sizeof *waiter);
     if (!waiter)
@@ -244,6 +249,19 @@ void reload_run(struct reload *reload, reload_done done, void *arg)
     while (*end)
         end = &(*end)->next;
     *end = waiter;
+}
+
+void reload_run_first(struct reload *reload, struct config *first, reload_done done, void *arg)
+{
+    add_waiter(reload, done, arg);
+    begin_transaction(reload);
+    reload->next = config_ref(first);
+    prepare_next(reload);
+}
+
+void reload_run(struct reload *reload, reload_done done, void *arg)
+{
+    add_waiter(reload, done, arg);
     if (!reload->running)
         begin(reload);
 }

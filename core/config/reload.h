@@ -42,6 +42,8 @@ struct reload *reload_create(struct loop *loop, struct pool *pool, const char *f
 void reload_destroy(struct reload *reload);
 void reload_add(struct reload *reload, const struct reload_part *part); /* copied */
 
+/* The first transaction, with a configuration that was read already. */
+void reload_run_first(struct reload *reload, struct config *first, reload_done done, void *arg);
 /* Begins a transaction; the file is read and parsed on the pool. A call while one is under way makes
  * another follow it (once, however many calls come). `done` may be NULL. */
 void reload_run(struct reload *reload, reload_done done, void *arg);
