@@ -193,7 +193,8 @@ class Daemon:
 
     def spec(self, name, *flags, command=None, **more):
         """A spec whose sandboxes run the tests' agent with these flags, or another command."""
-        spec = {"id": name, "command": command or [str(AGENT), "--port", "{port}", *map(str, flags)], **more}
+        command = command or [str(AGENT), "--port", "{port}", *map(str, flags)]
+        spec = {"id": name, "command": [part.replace("$", "$$") for part in command], **more}
         spec["initial_env"] = {**more.get("initial_env", {}), MARK: self.mark}
         return spec
 
@@ -406,8 +407,8 @@ class Daemon:
 
 
 # How the log says that a reload took over, or that it did not.
-RELOADED = re.compile(r"generation \d+ is in force")
-REFUSED = re.compile(r"generation \d+ stays in force")
+RELOADED = re.compile(r"generation \d+ in force")
+REFUSED = re.compile(r"configuration not changed")
 
 
 def check(text, *arguments, env=None):

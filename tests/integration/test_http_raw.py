@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from harness import SLOWER, Client, Daemon, free_port, wait_until
+from harness import AGENT, SLOWER, Client, Daemon, free_port, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +261,7 @@ def test_a_reader_who_does_not_read_costs_bounded_memory(make_daemon):
     daemon = make_daemon()
     daemon.local["options"]["log_size"] = "8MiB"
     script = "head -c 8000000 /dev/zero | tr '\\0' 'x' | fold -w 100; exec \"$0\" --port {port}"
-    daemon.add_spec("talks", command=["/bin/sh", "-c", script, daemon.spec("x")["command"][0]])
+    daemon.add_spec("talks", command=["/bin/sh", "-c", script, str(AGENT)])
     daemon.write()
     daemon.start()
     sandbox = daemon.start_sandbox("talks")

@@ -6,7 +6,7 @@ import stat
 from datetime import datetime, timezone
 from pathlib import Path
 
-from harness import Client, process_state, wait_until
+from harness import AGENT, Client, process_state, wait_until
 
 FIELDS = {"id", "created_by_user_id", "sandbox_spec_id", "status", "session_api_key", "exposed_urls", "created_at",
           "backend", "status_detail", "error"}
@@ -153,7 +153,7 @@ def test_the_log_of_a_sandbox(make_daemon):
     daemon = make_daemon()
     daemon.add_spec("talks", command=["/bin/sh", "-c",
                                       "for i in 1 2 3 4 5; do echo line $i; done; exec \"$0\" --port {port}",
-                                      daemon.spec("x")["command"][0]])
+                                      str(AGENT)])
     daemon.write()
     daemon.start()
     sandbox = daemon.start_sandbox("talks")
@@ -170,7 +170,7 @@ def test_following_a_log_streams_what_comes(make_daemon):
     daemon = make_daemon()
     daemon.add_spec("ticks", command=["/bin/sh", "-c",
                                       "(while :; do echo tick; sleep 0.05; done) & exec \"$0\" --port {port}",
-                                      daemon.spec("x")["command"][0]])
+                                      str(AGENT)])
     daemon.write()
     daemon.start()
     sandbox = daemon.start_sandbox("ticks")
@@ -194,7 +194,7 @@ def test_the_session_key_finds_its_sandbox(daemon):
 
 def test_a_default_port_argument_is_appended(make_daemon):
     daemon = make_daemon()
-    daemon.config["specs"] = [daemon.spec("plain", command=[daemon.spec("x")["command"][0]])]
+    daemon.config["specs"] = [daemon.spec("plain", command=[str(AGENT)])]
     daemon.write()
     daemon.start()
     daemon.start_sandbox()
