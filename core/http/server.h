@@ -48,7 +48,8 @@ const char *http_server_addresses(const struct http_server *server);
 
 /* Stops accepting, closes idle connections, lets each other end after its request, and calls `drained`
  * once none is left, or after `timeout_ms` with the rest cut off. */
-void http_server_drain(struct http_server *server, uint32_t timeout_ms, void (*drained)(void *arg), void *arg);
+void http_server_drain(struct http_server *server, uint32_t timeout_ms, void (*drained)(void *arg),
+                       void *arg);
 bool http_server_draining(const struct http_server *server);
 void http_server_destroy(struct http_server *server);
 
@@ -74,7 +75,7 @@ bool http_query_at(const struct http_request *request, size_t index, const char 
 const char *http_request_id(const struct http_request *request);
 /* The generation this request is pinned to, until it ends. */
 struct config *http_config(const struct http_request *request);
-bool http_has_body(const struct http_request *request); /* Content-Length above 0, or chunked */
+bool http_has_body(const struct http_request *request);    /* Content-Length above 0, or chunked */
 bool http_is_loopback(const struct http_request *request); /* came over loopback or a unix socket */
 
 /* Reads the body (sending 100 Continue where the client waits for it), then calls `whole` with it; the bytes
@@ -85,7 +86,8 @@ void http_read_body(struct http_request *request, uint64_t max,
                     void *arg);
 
 /* One handler-owned pointer, and what is called when the client is gone before a reply was complete. */
-void http_set_gone(struct http_request *request, void (*gone)(void *arg, struct http_request *request), void *arg);
+void http_set_gone(struct http_request *request, void (*gone)(void *arg, struct http_request *request),
+                   void *arg);
 
 /* ---- its reply ------------------------------------------------------------------------------- */
 
@@ -94,9 +96,11 @@ void http_add_header(struct http_request *request, const char *name, const char 
 
 /* The whole reply at once. Date, Content-Length, X-Request-ID and Connection are added. A HEAD request gets no
  * body. `content_type` may be NULL where len is 0. After it the request may not be touched. */
-void http_reply(struct http_request *request, int status, const char *content_type, const void *body, size_t len);
+void http_reply(struct http_request *request, int status, const char *content_type, const void *body,
+                size_t len);
 /* The same, and takes what is in `body` (which stays the caller's, empty). */
-void http_reply_buffer(struct http_request *request, int status, const char *content_type, struct evbuffer *body);
+void http_reply_buffer(struct http_request *request, int status, const char *content_type,
+                       struct evbuffer *body);
 
 /* A reply in pieces (chunked; until close for HTTP/1.0). http_stream_write() returns false when more than
  * 256 KiB wait for the client: write no more until `writable` is called. http_stream_end() completes it;

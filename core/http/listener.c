@@ -1,0 +1,269 @@
+/* http/listener.c: see listener.h. */
+#include "http/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { KEEPALIVE_IDLE_S = 60 };
+
+static void set_option(int fd, int level, int option, int value)
+{
+    setsockopt(fd, level, option, &value, sizeof value);
+}
+
+/* A listening socket, not yet accepting. Takes `fd`. */
+static struct http_listener *wrap(struct loop *loop, int fd, const struct config_address *address,
+                                  const char *bound, evconnlistener_cb accepted,
+                                  evconnlistener_errorcb failed, void *owner)
+{
+    struct http_listener *listener = calloc(1, sizeof *listener);
+    if (!listener)
+        abort();
+    listener->owner = owner;
+    listener->text = strdup(address->text);
+    listener->bound = strdup(bound);
+    /* The backlog of 0 says that it listens already. */
+    listener->socket =
+        evconnlistener_new(loop_base(loop), accepted, listener,
+                           LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0, fd);
+    if (!listener->text || !listener->bound || !listener->socket)
+        abort();
+    evconnlistener_set_error_cb(listener->socket, failed);
+    return listener;
+}
+
+/* ---- TCP ------------------------------------------------------------------------------------- */
+
+static uint16_t tcp_port(const struct sockaddr_storage *address)
+{
+    return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                                : ((const struct sockaddr_in *)address)->sin_port);
+}
+
+static void tcp_text(const struct sockaddr_storage *address, socklen_t len, char *out, size_t size)
+{
+    char host[INET6_ADDRSTRLEN + 32];
+    if (getnameinfo((const struct sockaddr *)address, len, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
+        abort(); /* of a socket of ours, without asking a resolver */
+    snprintf(out, size, address->ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, tcp_port(address));
+}
+
+/* Names are not looked up: that could hold up the loop, and what they mean could change behind it. */
+static bool tcp_resolve(const struct config_address *address, struct sockaddr_storage *out, socklen_t *len)
+{
+    const char *host = strcmp(address->host, "localhost") == 0 ? "127.0.0.1" : address->host;
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    if (getaddrinfo(host, NULL, &hints, &found) != 0)
+        return false;
+    memcpy(out, found->ai_addr, found->ai_addrlen);
+    *len = found->ai_addrlen;
+    freeaddrinfo(found);
+    if (out->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)out)->sin6_port = htons(address->port);
+    else
+        ((struct sockaddr_in *)out)->sin_port = htons(address->port);
+    return true;
+}
+
+static int bind_and_listen(int fd, const struct sockaddr_storage *address, socklen_t len)
+{
+    return bind(fd, (const struct sockaddr *)address, len) == 0 && listen(fd, SOMAXCONN) == 0 ? 0 : -1;
+}
+
+static const struct http_listener *with_port(const struct http_listener *list, uint16_t port)
+{
+    for (; list; list = list->next) {
+        struct sockaddr_storage address;
+        socklen_t len = sizeof address;
+        if (!list->is_unix &&
+            getsockname(evconnlistener_get_fd(list->socket), (struct sockaddr *)&address, &len) == 0 &&
+            tcp_port(&address) == port)
+            return list;
+    }
+    return NULL;
+}
+
+static void share_port(int fd, const struct http_listener *current, uint16_t port, int share)
+{
+    set_option(fd, SOL_SOCKET, SO_REUSEPORT, share);
+    while ((current = with_port(current, port))) {
+        if (!current->keep)
+            set_option(evconnlistener_get_fd(current->socket), SOL_SOCKET, SO_REUSEPORT, share);
+        current = current->next;
+    }
+}
+
+/* A listener of ours that goes away with this reload may hold the port under another host. Both may listen until it
+ * has gone if both have SO_REUSEPORT, which they have only meanwhile: it would let other daemons in, too. */
+static int bind_beside_old(int fd, const struct sockaddr_storage *address, socklen_t len,
+                           const struct http_listener *current)
+{
+    uint16_t port = tcp_port(address);
+    share_port(fd, current, port, 1);
+    int result = bind_and_listen(fd, address, len);
+    int saved = errno;
+    share_port(fd, current, port, 0);
+    errno = saved;
+    return result;
+}
+
+static struct http_listener *create_tcp(struct loop *loop, const struct config_address *address,
+                                        const struct http_listener *current, evconnlistener_cb accepted,
+                                        evconnlistener_errorcb failed, void *owner, char *why,
+                                        size_t why_size)
+{
+    struct sockaddr_storage bound;
+    socklen_t len;
+    if (!tcp_resolve(address, &bound, &len)) {
+        snprintf(why, why_size, "%s: the host must be an IP address (names are not looked up)",
+                 address->text);
+        return NULL;
+    }
+    int fd = socket(bound.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        snprintf(why, why_size, "%s: %s", address->text, strerrordesc_np(errno));
+        return NULL;
+    }
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (bound.ss_family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    /* Accepted sockets inherit these (tcp(7)). */
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    int result = bind_and_listen(fd, &bound, len);
+    const struct http_listener *same = NULL;
+    if (result < 0 && errno == EADDRINUSE && (same = with_port(current, address->port)))
+        result = bind_beside_old(fd, &bound, len, current);
+    if (result < 0) {
+        if (errno != EADDRINUSE)
+            snprintf(why, why_size, "%s: %s", address->text, strerrordesc_np(errno));
+        else if (same)
+            snprintf(why, why_size, "%s overlaps with %s, where this server listens already", address->text,
+                     same->text);
+        else
+            snprintf(why, why_size, "%s is in use by another program", address->text);
+        close(fd);
+        return NULL;
+    }
+    char text[INET6_ADDRSTRLEN + 48];
+    len = sizeof bound;
+    getsockname(fd, (struct sockaddr *)&bound, &len);
+    tcp_text(&bound, len, text, sizeof text);
+    return wrap(loop, fd, address, text, accepted, failed, owner);
+}
+
+/* ---- unix ------------------------------------------------------------------------------------ */
+
+/* Whether what is at the path may be replaced: a socket on which nobody listens any more. */
+static bool is_stale(const struct sockaddr_un *address, char *why, size_t why_size)
+{
+    struct stat found;
+    if (lstat(address->sun_path, &found) < 0)
+        return errno == ENOENT;
+    if (!S_ISSOCK(found.st_mode)) {
+        snprintf(why, why_size, "unix:%s exists and is not a socket", address->sun_path);
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int result = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)address, sizeof *address);
+    bool stale = result < 0 && errno == ECONNREFUSED;
+    if (!stale)
+        /* EAGAIN: somebody listens, and more wait than may. */
+        snprintf(why, why_size, "unix:%s %s%s", address->sun_path,
+                 result == 0 || errno == EAGAIN ? "is in use by another program" : "can't be checked: ",
+                 result == 0 || errno == EAGAIN ? "" : strerrordesc_np(errno));
+    if (fd >= 0)
+        close(fd);
+    return stale;
+}
+
+static struct http_listener *create_unix(struct loop *loop, const struct config_address *address,
+                                         evconnlistener_cb accepted, evconnlistener_errorcb failed,
+                                         void *owner, char *why, size_t why_size)
+{
+    struct sockaddr_un bound = {.sun_family = AF_UNIX};
+    if (strlen(address->path) >= sizeof bound.sun_path) {
+        snprintf(why, why_size, "%s: the path of a unix socket must be at most %zu bytes", address->text,
+                 sizeof bound.sun_path - 1);
+        return NULL;
+    }
+    snprintf(bound.sun_path, sizeof bound.sun_path, "%s", address->path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct stat file;
+    int result = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&bound, sizeof bound);
+    if (result < 0 && errno == EADDRINUSE) {
+        if (!is_stale(&bound, why, why_size)) {
+            close(fd);
+            return NULL;
+        }
+        unlink(address->path);
+        result = bind(fd, (struct sockaddr *)&bound, sizeof bound);
+    }
+    /* Nobody can connect before listen(), so nobody gets in before the mode is set. */
+    if (result < 0 || chmod(address->path, 0600) < 0 || lstat(address->path, &file) < 0 ||
+        listen(fd, SOMAXCONN) < 0) {
+        snprintf(why, why_size, "%s: %s", address->text, strerrordesc_np(errno));
+        if (result == 0)
+            unlink(address->path);
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    struct http_listener *listener = wrap(loop, fd, address, address->text, accepted, failed, owner);
+    listener->is_unix = true;
+    listener->path = strdup(address->path);
+    if (!listener->path)
+        abort();
+    listener->device = file.st_dev;
+    listener->inode = file.st_ino;
+    return listener;
+}
+
+/* ---- both ------------------------------------------------------------------------------------ */
+
+struct http_listener *listener_create(struct loop *loop, const struct config_address *address,
+                                      const struct http_listener *current, evconnlistener_cb accepted,
+                                      evconnlistener_errorcb failed, void *owner, char *why, size_t why_size)
+{
+    if (address->kind == ADDRESS_UNIX)
+        return create_unix(loop, address, accepted, failed, owner, why, why_size);
+    return create_tcp(loop, address, current, accepted, failed, owner, why, why_size);
+}
+
+void listener_destroy(struct http_listener *listener)
+{
+    struct stat file;
+    if (listener->path && lstat(listener->path, &file) == 0 && file.st_dev == listener->device &&
+        file.st_ino == listener->inode)
+        unlink(listener->path);
+    evconnlistener_free(listener->socket);
+    free(listener->path);
+    free(listener->bound);
+    free(listener->text);
+    free(listener);
+}
+
+void listener_enable(struct http_listener *listener, bool enable)
+{
+    if (enable)
+        evconnlistener_enable(listener->socket);
+    else
+        evconnlistener_disable(listener->socket);
+}
+
+int listener_accept(struct http_listener *listener, struct sockaddr *peer, socklen_t *len)
+{
+    return accept4(evconnlistener_get_fd(listener->socket), peer, len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}

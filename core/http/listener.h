@@ -1,0 +1,39 @@
+/* http/listener.h: one bound address: a TCP or unix socket that listens, and the path that it left behind.
+ *
+ * Knows nothing of connections: what is accepted is handed to a callback.
+ */
+#ifndef HTTP_LISTENER_H
+#define HTTP_LISTENER_H
+
+#include "base/loop.h"
+#include "config/config.h"
+
+#include <event2/listener.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct http_listener {
+    struct evconnlistener *socket;
+    char *text;  /* as configured: by this it is known again */
+    char *bound; /* with the port that 0 became */
+    bool is_unix;
+    char *path; /* UNIX: removed with the listener while it is still the same file */
+    dev_t device;
+    ino_t inode;
+    bool keep; /* a reload's mark: the next generation has it too */
+    void *owner;
+    struct http_listener *next;
+};
+
+/* Binds and listens, without accepting yet (listener_enable()). `current` are those of the generation in force: a
+ * new address may overlap with one of them (0.0.0.0:3000 and 127.0.0.1:3000). NULL: a sentence in `why`. */
+struct http_listener *listener_create(struct loop *loop, const struct config_address *address,
+                                      const struct http_listener *current, evconnlistener_cb accepted,
+                                      evconnlistener_errorcb failed, void *owner, char *why, size_t why_size);
+void listener_destroy(struct http_listener *listener);
+void listener_enable(struct http_listener *listener, bool enable);
+
+/* Takes a connection that already waits; -1: none does. For a listener that is about to go. */
+int listener_accept(struct http_listener *listener, struct sockaddr *peer, socklen_t *len);
+
+#endif
