@@ -1,0 +1,210 @@
+"""The figures of sandboxd: one line each, with the floor or the peer that was measured in the same run.
+
+--smoke runs everything briefly and judges nothing. Otherwise the exit code is 1 where a bound is not kept.
+"""
+
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+from harness import AGENT, BUILD, TEST_PLUGINS, Daemon, free_port  # noqa: E402
+
+SMOKE = "--smoke" in sys.argv
+STARTS = 5 if SMOKE else 50
+SECONDS = 1 if SMOKE else 4
+MANY = 50 if SMOKE else 1000
+IDLE_SECONDS = 1 if SMOKE else 10
+CONNECTIONS = 8
+failed = []
+
+
+def figure(name, text, kept):
+    """One line; `kept` says whether the bound that the text names is kept."""
+    verdict = "" if SMOKE else "  ok" if kept else "  NOT KEPT"
+    print(f"{name:<22} {text}{verdict}", flush=True)
+    if not kept:
+        failed.append(name)
+
+
+def milliseconds(call, count):
+    """The times of `count` calls, in order of size."""
+    times = []
+    for _ in range(count):
+        begun = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - begun) * 1000)
+    return sorted(times)
+
+
+def daemon(trivial=False):
+    made = Daemon()
+    made.config["log"] = {"level": "info"}
+    if trivial:
+        made.config["backends"] = {"local": {"plugin": str(TEST_PLUGINS / "trivial.so"), "health_check_path": None}}
+    made.write()
+    return made
+
+
+def close(made):
+    try:
+        made.finish()
+    finally:
+        made.discard()
+
+
+# ---- starts and deletions
+
+def starts_and_deletions():
+    made = daemon().start()
+    with made.client() as client:
+        ids = []
+
+        def start():
+            answer = client.post("/api/v1/sandboxes?wait=10s").json()
+            assert answer["status"] == "RUNNING", answer
+            ids.append(answer["id"])
+        took = milliseconds(start, STARTS)
+        floor = int(subprocess.run([BUILD / "tests/bench/bench-floor", AGENT, str(free_port()), str(STARTS)], check=True,
+                                   capture_output=True, text=True).stdout) / 1000
+        middle = statistics.median(took)
+        figure("start", f"{middle:.2f} ms to RUNNING (max {took[-1]:.1f}); the loop in C {floor:.2f} ms: "
+               f"{middle - floor:.2f} ms more, at most 10", middle - floor <= 10)
+
+        def delete():
+            assert client.delete(f"/api/v1/sandboxes/{ids.pop()}").status == 200
+        took = milliseconds(delete, STARTS)
+        figure("delete", f"{statistics.median(took):.2f} ms (max {took[-1]:.1f}), under 10", took[-1] < 10)
+    close(made)
+
+
+# ---- reads
+
+def wrk(url, seconds=SECONDS):
+    """Requests a second, and the p99 in ms."""
+    out = subprocess.run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url], check=True,
+                         capture_output=True, text=True).stdout
+    assert "Non-2xx" not in out and "Socket errors" not in out, out
+    rate = float(re.search(r"Requests/sec: +([\d.]+)", out).group(1))
+    number, unit = re.search(r"99% +([\d.]+)(us|ms|s)", out).groups()
+    return rate, float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+
+class Nginx:
+    """One worker, static files, no log: the peer."""
+
+    def __init__(self, files):
+        self.directory = Path(tempfile.mkdtemp(prefix="sandboxd-bench-"))
+        self.directory.chmod(0o755)
+        for name, content in files.items():
+            (self.directory / name).write_bytes(content)
+            (self.directory / name).chmod(0o644)
+        self.port = free_port()
+        (self.directory / "nginx.conf").write_text(
+            f"worker_processes 1; daemon off; pid {self.directory}/pid; error_log stderr;\n"
+            "events { worker_connections 512; }\n"
+            f"http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; default_type application/json;\n"
+            f"client_body_temp_path {self.directory}; proxy_temp_path {self.directory};\n"
+            f"fastcgi_temp_path {self.directory}; uwsgi_temp_path {self.directory}; scgi_temp_path {self.directory};\n"
+            f"server {{ listen 127.0.0.1:{self.port}; root {self.directory}; }} }}\n")
+        program = shutil.which("nginx") or "/usr/sbin/nginx"
+        self.process = subprocess.Popen([program, "-c", self.directory / "nginx.conf", "-p", self.directory],
+                                        stderr=subprocess.DEVNULL)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.directory)
+
+
+def side_by_side(name, ours, theirs):
+    """Three turns each, so that what else the machine does meets both alike."""
+    mine, peer = [], []
+    for _ in range(1 if SMOKE else 3):
+        peer.append(wrk(theirs, SECONDS))
+        mine.append(wrk(ours, SECONDS))
+    rate, p99 = statistics.median(r for r, _ in mine), statistics.median(p for _, p in mine)
+    peer_rate = statistics.median(r for r, _ in peer)
+    figure(name, f"{rate:,.0f}/s; nginx {peer_rate:,.0f}/s: {rate / peer_rate:.2f} of it, at least 0.50; "
+           f"p99 {p99:.2f} ms, under 2", rate >= peer_rate / 2 and p99 < 2)
+
+
+def reads():
+    if not shutil.which("wrk") or not (shutil.which("nginx") or Path("/usr/sbin/nginx").exists()):
+        print("reads                  skipped: no wrk or no nginx")
+        return
+    made = daemon(trivial=True).start()
+    sandbox = [made.start_sandbox() for _ in range(60)][30]
+    one, search = f"/api/v1/sandboxes/{sandbox['id']}", "/api/v1/sandboxes/search?limit=50"
+    nginx = Nginx({"one": made.get(one).body, "search": made.get(search).body})
+    try:
+        side_by_side("get one", f"http://{made.address}{one}", f"http://127.0.0.1:{nginx.port}/one")
+        side_by_side("search of 50", f"http://{made.address}{search}", f"http://127.0.0.1:{nginx.port}/search")
+    finally:
+        nginx.close()
+    close(made)
+
+
+def reads_while_health_checks_hang():
+    if not shutil.which("wrk"):
+        return
+    made = daemon().start()
+    sandboxes = [made.start_sandbox() for _ in range(20)]
+    url = f"http://{made.address}/api/v1/sandboxes/search?limit=20"
+    calm = wrk(url)[0]
+    for sandbox in sandboxes:
+        agent = sandbox["exposed_urls"][0]["port"]
+        subprocess.run(["curl", "-sf", "-o", "/dev/null", "-X", "POST", f"http://127.0.0.1:{agent}/hang"], check=True)
+    rate = wrk(url)[0]
+    for sandbox in sandboxes:
+        made.remove_sandbox(sandbox["id"])
+    made.wait_clean()
+    figure("reads, 20 hang", f"{rate:,.0f}/s; before they hung {calm:,.0f}/s: {rate / calm:.2f} of it, at least 0.90",
+           rate >= 0.9 * calm)
+    close(made)
+
+
+# ---- memory and rest
+
+def memory():
+    made = daemon(trivial=True).start()
+
+    def start(count):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: made.start_sandbox(), range(count)))
+    start(10)
+    ten = made.status("VmRSS")
+    start(MANY - 10)
+    made.everything()  # each has been read once
+    grown = (made.status("VmRSS") - ten) / (MANY - 10)
+    figure("memory, 10 sandboxes", f"{ten / 1024:.1f} MiB resident, at most 12", ten <= 12 * 1024)
+    figure("memory, each further", f"{grown:.2f} KiB (from 10 to {MANY}), at most 4", grown <= 4)
+    close(made)
+
+
+def wakeups(pid):
+    """Voluntary context switches of all threads: each is one time that it went to sleep, and so was woken."""
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read_text(), re.M).group(1))
+               for status in Path(f"/proc/{pid}/task").glob("*/status"))
+
+
+def idle():
+    made = daemon().start()
+    made.get("/health")
+    time.sleep(1)  # what the start left to do is over
+    before = wakeups(made.pid)
+    time.sleep(IDLE_SECONDS)
+    rate = (wakeups(made.pid) - before) / IDLE_SECONDS
+    figure("idle", f"{rate:.2f} wake-ups a second with no sandboxes, less than 1", rate < 1)
+    close(made)
+
+
+for part in (starts_and_deletions, reads, reads_while_health_checks_hang, memory, idle):
+    part()
+sys.exit(1 if failed and not SMOKE else 0)
