@@ -10,13 +10,18 @@
 #include "net/transfer.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { DEFAULT_MAX_BODY = 1024 * 1024, SCRATCH_KEPT = 2 * TRANSFER_HIGH_WATER };
+enum {
+    DEFAULT_MAX_BODY = 1024 * 1024,
+    SCRATCH_KEPT = 2 * TRANSFER_HIGH_WATER,
+    BURST = 64, /* requests at once that are worth giving memory back for */
+    TRIM_DELAY_MS = 1000
+};
 
 static void tell(void *arg);
 
@@ -45,6 +50,26 @@ static void end(struct client_transfer *t, CURLcode result, enum transfer_failur
     loop_defer(t->client->loop, &t->task);
 }
 
+/* A request takes 14 KiB while it is under way, which the allocator would keep: some time after a burst of
+ * them it goes back to the system. */
+static void on_trim(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct client *client = arg;
+    if (client->count > client->most / BURST)
+        return; /* the next burst; its end comes */
+    client->most = client->count;
+    malloc_trim(0);
+}
+
+static void consider_trim(struct client *client)
+{
+    if (client->most >= BURST && client->count <= client->most / BURST &&
+        !event_pending(&client->trim, EV_TIMEOUT, NULL))
+        loop_arm_ms(&client->trim, TRIM_DELAY_MS);
+}
+
 static void free_transfer(struct client_transfer *t)
 {
     struct client *client = t->client;
@@ -64,6 +89,8 @@ static void free_transfer(struct client_transfer *t)
     else if (!client->transfers)
         buffer_finish(&client->scratch);
     free(t);
+    client->count--;
+    consider_trim(client);
 }
 
 /* ---- curl's callbacks ----------------------------------------------------------------------- */
@@ -280,7 +307,7 @@ static void begin(struct client_transfer *t)
 static void begin_at(struct client_transfer *t, const char *addresses)
 {
     struct buffer entry = buffer_init(2048);
-    buffer_add_format(&entry, "+%s:%u:%s", t->target.host, t->target.port, addresses);
+    buffer_add_format(&entry, "+%s:%s", t->name, addresses); /* the name is host:port */
     t->addresses = curl_slist_append(NULL, buffer_text(&entry));
     buffer_finish(&entry);
     curl_easy_setopt(t->easy, CURLOPT_RESOLVE, t->addresses);
@@ -298,21 +325,21 @@ static void on_looked_up(void *arg, const char *addresses, const char *why)
         end(t, CURLE_OK, FAILURE_LOOKUP);
 }
 
-static void find_and_begin(struct client_transfer *t)
+static void find_and_begin(struct client_transfer *t, const struct request_target *target)
 {
     struct client *client = t->client;
-    if (!t->target.needs_lookup) {
+    if (!target->needs_lookup) {
         begin(t);
         return;
     }
     if (!client->resolver)
         client->resolver = resolver_create(client->loop);
-    const char *addresses = resolver_known(client->resolver, t->target.host);
+    const char *addresses = resolver_known(client->resolver, target->host);
     if (addresses) {
         begin_at(t, addresses);
         return;
     }
-    resolver_lookup(client->resolver, &t->query, t->target.host);
+    resolver_lookup(client->resolver, &t->query, target->host);
     uint32_t limit = t->connect_timeout_ms;
     loop_arm_ms(&t->timer, t->timeout_ms && t->timeout_ms < limit ? t->timeout_ms : limit);
 }
@@ -327,6 +354,7 @@ struct client *client_create(struct loop *loop)
     client->loop = loop;
     client->multi = multi_create(loop, on_ended);
     client->scratch = buffer_init(0);
+    evtimer_assign(&client->trim, loop_base(loop), on_trim, client);
     return client;
 }
 
@@ -336,6 +364,7 @@ void client_destroy(struct client *client)
         return;
     while (client->transfers)
         free_transfer(client->transfers);
+    event_del(&client->trim);
     multi_destroy(client->multi);
     resolver_destroy(client->resolver);
     buffer_finish(&client->scratch);
@@ -354,19 +383,21 @@ static struct client_transfer *new_transfer(struct client *client, const struct 
         abort();
     memcpy(t->name, name, name_size);
     t->client = client;
-    t->target = *target;
     t->next = client->transfers;
     t->prev = &client->transfers;
     if (t->next)
         t->next->prev = &t->next;
     client->transfers = t;
+    if (++client->count > client->most)
+        client->most = client->count;
     t->task = (struct loop_task){.run = tell, .arg = t};
     t->query = (struct resolver_query){.done = on_looked_up, .arg = t};
     evtimer_assign(&t->timer, loop_base(client->loop), on_lookup_timeout, t);
     return t;
 }
 
-static int prepare(struct client_transfer *t, const struct client_request *request, struct sbx_error *err)
+static int prepare(struct client_transfer *t, const struct client_request *request,
+                   const struct request_target *target, struct sbx_error *err)
 {
     bool streamed = is_streamed(t);
     t->timeout_ms = request_timeout_ms(request, streamed);
@@ -387,7 +418,7 @@ static int prepare(struct client_transfer *t, const struct client_request *reque
     curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
     curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
-    return request_apply(t->easy, request, &t->target, streamed, &t->headers, err);
+    return request_apply(t->easy, request, target, streamed, &t->headers, err);
 }
 
 struct client_transfer *client_start(struct client *client, const struct client_request *request,
@@ -399,11 +430,11 @@ struct client_transfer *client_start(struct client *client, const struct client_
     struct client_transfer *t = new_transfer(client, request, &target);
     t->handler = *handler;
     t->arg = arg;
-    if (prepare(t, request, err)) {
+    if (prepare(t, request, &target, err)) {
         free_transfer(t);
         return NULL;
     }
-    find_and_begin(t);
+    find_and_begin(t, &target);
     return t;
 }
 

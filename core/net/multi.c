@@ -1,19 +1,26 @@
-/* net/multi.c: see multi.h. Owns the multi handle, an event for each of its sockets, its one timer, and
- * the spare easy handles. It must not call back into whoever owns a transfer from inside curl's callbacks. */
+/* net/multi.c: see multi.h. Owns the multi handle, its sockets, its one timer, and the spare easy handles. It must
+ * not call back into whoever owns a transfer from inside curl's callbacks.
+ *
+ * curl's sockets sit in an epoll set of their own, which is one descriptor to the loop: libevent keeps a piece
+ * of memory for every descriptor number it ever saw, and thousands of those, scattered among what a burst
+ * of requests has freed, would keep its pages from going back to the system. */
 #include "net/multi.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 enum {
-    SPARE_HANDLES = 16,   /* of 5 KiB each */
-    KEPT_CONNECTIONS = 16 /* idle ones, open for the next request to the same server */
+    SPARE_HANDLES = 16,    /* of 5 KiB each */
+    KEPT_CONNECTIONS = 16, /* idle ones, open for the next request to the same server */
+    BATCH = 64             /* sockets looked at in a turn of the loop; the others come with the next */
 };
 
 struct multi {
     struct loop *loop;
     CURLM *curl;
-    struct event timer;
+    int epoll_fd; /* of all of curl's sockets */
+    struct event io, timer;
     void (*ended)(void *transfer, CURLcode result);
     CURL *spare[SPARE_HANDLES];
     unsigned spare_count;
@@ -39,10 +46,17 @@ static void drain(struct multi *multi)
 
 static void on_io(evutil_socket_t fd, short what, void *arg)
 {
+    (void)what;
     struct multi *multi = arg;
-    int mask = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-    int running;
-    curl_multi_socket_action(multi->curl, fd, mask, &running);
+    struct epoll_event ready[BATCH];
+    int count = epoll_wait(fd, ready, BATCH, 0), running;
+    for (int i = 0; i < count; i++) {
+        uint32_t events = ready[i].events;
+        int mask = (events & (EPOLLIN | EPOLLHUP | EPOLLERR) ? CURL_CSELECT_IN : 0) |
+                   (events & (EPOLLOUT | EPOLLHUP | EPOLLERR) ? CURL_CSELECT_OUT : 0);
+        /* One that an earlier turn of this loop closed is unknown to curl by now, and ignored. */
+        curl_multi_socket_action(multi->curl, ready[i].data.fd, mask, &running);
+    }
     drain(multi);
 }
 
@@ -67,34 +81,20 @@ static int set_timer(CURLM *curl, long timeout_ms, void *arg)
     return 0;
 }
 
-/* One event for each socket, persistent, replaced when what is waited for changes. */
-static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+/* `known` is what curl_multi_assign() left with the socket: NULL for one that is not in the set yet. */
+static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
     (void)easy;
     struct multi *multi = arg;
-    struct event *event = socket_arg;
+    struct epoll_event event = {.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) |
+                                          (what & CURL_POLL_OUT ? EPOLLOUT : 0U),
+                                .data.fd = fd};
     if (what == CURL_POLL_REMOVE) {
-        if (event) {
-            event_del(event);
-            free(event);
-        }
-        curl_multi_assign(multi->curl, fd, NULL);
+        epoll_ctl(multi->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         return 0;
     }
-    short wanted =
-        (short)(EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
-    if (event) {
-        if (event_get_events(event) == wanted)
-            return 0;
-        event_del(event);
-    } else {
-        event = malloc(sizeof *event);
-        if (!event)
-            abort();
-        curl_multi_assign(multi->curl, fd, event);
-    }
-    event_assign(event, loop_base(multi->loop), fd, wanted, on_io, multi);
-    event_add(event, NULL);
+    epoll_ctl(multi->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+    curl_multi_assign(multi->curl, fd, multi);
     return 0;
 }
 
@@ -108,6 +108,11 @@ struct multi *multi_create(struct loop *loop, void (*ended)(void *transfer, CURL
     multi->curl = curl_multi_init();
     if (!multi->curl)
         abort();
+    multi->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (multi->epoll_fd < 0)
+        abort();
+    event_assign(&multi->io, loop_base(loop), multi->epoll_fd, EV_READ | EV_PERSIST, on_io, multi);
+    event_add(&multi->io, NULL);
     evtimer_assign(&multi->timer, loop_base(loop), on_timer, multi);
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, set_socket);
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETDATA, multi);
@@ -125,6 +130,8 @@ void multi_destroy(struct multi *multi)
         curl_easy_cleanup(multi->spare[--multi->spare_count]);
     curl_multi_cleanup(multi->curl); /* still calls set_socket() and set_timer() */
     event_del(&multi->timer);
+    event_del(&multi->io);
+    close(multi->epoll_fd);
     curl_global_cleanup();
     free(multi);
 }

@@ -9,8 +9,8 @@
 #include "net/resolver.h"
 
 enum {
-    TRANSFER_HEAD_MAX = 64 * 1024,   /* of an answer, all its heads and trailers together */
-    TRANSFER_HIGH_WATER = 64 * 1024, /* of a stream: as much waits here before curl is held back */
+    TRANSFER_HEAD_MAX = 64 * 1024,  /* of an answer, all its heads and trailers together */
+    TRANSFER_HIGH_WATER = 64 * 1024 /* of a stream: as much waits here before curl is held back */
 };
 
 /* Failures that curl doesn't know of. */
@@ -29,6 +29,8 @@ struct client {
     struct multi *multi;
     struct resolver *resolver; /* made with the first name */
     struct client_transfer *transfers;
+    size_t count, most;    /* of them now, and at most since memory was given back */
+    struct event trim;     /* gives it back, soon after a burst of them */
     struct buffer scratch; /* what is being delivered, swapped with a transfer's body */
 };
 
@@ -45,7 +47,6 @@ struct client_transfer {
     struct loop_task task; /* tells the handler what has come */
     struct event timer;    /* the deadline of the lookup, later the idle timeout */
 
-    struct request_target target;
     uint32_t timeout_ms, connect_timeout_ms, idle_timeout_ms;
     size_t max_body;
     bool discard_body;

@@ -99,14 +99,20 @@ static int count_timer(const struct event_base *base, const struct event *event,
     return 0;
 }
 
+int call_timers(void)
+{
+    int timers = 0;
+    event_base_foreach_event(loop_base(test_loop), count_timer, &timers);
+    return timers;
+}
+
 int call_teardown(void **state)
 {
     (void)state;
     /* Nothing is under way: nothing may wake the loop. What curl deferred to a timer of 0 ms runs first. */
     event_base_loop(loop_base(test_loop), EVLOOP_NONBLOCK);
     event_base_loop(loop_base(test_loop), EVLOOP_NONBLOCK);
-    int timers = 0;
-    event_base_foreach_event(loop_base(test_loop), count_timer, &timers);
+    int timers = call_timers();
     client_destroy(test_client);
     loop_destroy(test_loop);
     return timers;

@@ -24,10 +24,11 @@ struct call {
     struct client_transfer *others; /* cancelled in done(), too */
 };
 
-/* Set-up and tear-down of each test: a loop and a client. The tear-down checks that no transfer, timer or
- * socket is left behind on the loop. */
+/* Set-up and tear-down of each test: a loop and a client. The tear-down checks that no timer is
+ * left behind on the loop. */
 int call_setup(void **state);
 int call_teardown(void **state);
+int call_timers(void); /* on the loop now */
 
 /* The loop runs until `*flag` is not 0. Fails the test after 20 seconds. */
 void wait_for(const int *flag);

@@ -85,7 +85,6 @@ static int teardown(void **state)
 
 static struct call *get(const char *host, struct client_request request)
 {
-    request.url = url("https://%s:%d/ok?key=secret", host, server_port(server));
     request.url = url("https://%s:%d/ok", host, server_port(server));
     return call_wait(call_begin(&request, false));
 }
@@ -116,14 +115,11 @@ static void a_peer_of_the_named_authority_is_trusted_and_kept(void **state)
 static void a_certificate_for_another_name_is_refused(void **state)
 {
     (void)state;
-    struct call *call = get("127.0.0.2", (struct client_request){.ca_file = ca_file});
-    /* The server listens on 127.0.0.1 only: asked by another name that curl itself resolves. */
-    call_free(call);
     server_stop(server);
     server = server_start_tcp(true, tls);
     if (!server)
-        skip();
-    call = get("[::1]", (struct client_request){.ca_file = ca_file});
+        skip(); /* no IPv6 here */
+    struct call *call = get("[::1]", (struct client_request){.ca_file = ca_file});
     assert_fails(call, SBX_ERR_UNAVAILABLE, "certificate");
     call_free(call);
 }
