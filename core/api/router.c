@@ -1,5 +1,5 @@
-/* api/router.c: see router.h. The table is searched from its top: an element that is written out comes
- * before {id}. */
+/* api/router.c: see router.h. The first pattern that matches is the path's: an element that is written out
+ * stands above {id}. */
 #include "api/router.h"
 
 #include "api/routes.h"
@@ -28,7 +28,6 @@ static const struct route routes[] = {
 };
 enum { ROUTES = sizeof routes / sizeof routes[0] };
 
-/* `id` may be NULL. */
 static bool matches(const char *pattern, const char *path, size_t path_len, char *id)
 {
     static const char variable[] = "{id}";
@@ -44,43 +43,45 @@ static bool matches(const char *pattern, const char *path, size_t path_len, char
     size_t id_len = path_len - prefix - suffix_len;
     if (id_len >= CALL_ID_SIZE || memchr(path + prefix, '/', id_len))
         return false;
-    if (id) {
-        memcpy(id, path + prefix, id_len);
-        id[id_len] = '\0';
-    }
+    memcpy(id, path + prefix, id_len);
+    id[id_len] = '\0';
     return true;
 }
 
-static size_t length_of(const char *path)
+/* The pattern of a path, the first that matches; NULL: there is none. */
+static const char *pattern_of(const char *path, char *id)
 {
     size_t len = strlen(path);
-    return len > 1 && path[len - 1] == '/' ? len - 1 : len;
+    id[0] = '\0';
+    for (size_t i = 0; i < ROUTES; i++)
+        if (matches(routes[i].pattern, path, len, id))
+            return routes[i].pattern;
+    return NULL;
 }
 
 enum router_result router_find(const char *method, const char *path, const struct route **route,
                                char id[CALL_ID_SIZE])
 {
-    size_t len = length_of(path);
-    bool head = strcmp(method, "HEAD") == 0;
-    enum router_result result = ROUTER_NO_PATH;
-    id[0] = '\0';
-    for (size_t i = 0; i < ROUTES; i++) {
-        if (!matches(routes[i].pattern, path, len, id))
-            continue;
-        if (strcmp(routes[i].method, head ? "GET" : method) == 0) {
+    const char *pattern = pattern_of(path, id);
+    if (!pattern)
+        return ROUTER_NO_PATH;
+    if (strcmp(method, "HEAD") == 0)
+        method = "GET";
+    for (size_t i = 0; i < ROUTES; i++)
+        if (strcmp(routes[i].pattern, pattern) == 0 && strcmp(routes[i].method, method) == 0) {
             *route = &routes[i];
             return ROUTER_FOUND;
         }
-        result = ROUTER_NO_METHOD;
-    }
-    return result;
+    return ROUTER_NO_METHOD;
 }
 
 void router_allow(const char *path, char out[ROUTER_ALLOW_SIZE])
 {
-    size_t len = length_of(path), used = 0;
-    for (size_t i = 0; i < ROUTES; i++)
-        if (matches(routes[i].pattern, path, len, NULL)) {
+    char id[CALL_ID_SIZE];
+    const char *pattern = pattern_of(path, id);
+    size_t used = 0;
+    for (size_t i = 0; pattern && i < ROUTES; i++)
+        if (strcmp(routes[i].pattern, pattern) == 0) {
             const char *method = routes[i].method;
             used += (size_t)snprintf(out + used, ROUTER_ALLOW_SIZE - used, "%s, ",
                                      strcmp(method, "GET") == 0 ? "GET, HEAD" : method);

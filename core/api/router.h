@@ -20,8 +20,8 @@ struct route {
 
 enum router_result { ROUTER_FOUND, ROUTER_NO_PATH, ROUTER_NO_METHOD };
 
-/* Finds the route and writes the path's {id}, which is "" when the pattern has none. A slash at the end of
- * the path does not count; HEAD is served as GET. */
+/* Finds the route and writes the path's {id}, which is "" when the pattern has none. Paths are taken as they
+ * are: one with a slash more at its end is another path. HEAD is served as GET. */
 enum router_result router_find(const char *method, const char *path, const struct route **route,
                                char id[CALL_ID_SIZE]);
 /* The methods of a path, for Allow. */

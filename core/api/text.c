@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 
+#include <json-c/json_visit.h>
 #include <limits.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +129,19 @@ const char *text_of(struct json_object *value, size_t *len)
     return text;
 }
 
+/* JSON has no such numbers, but json-c reads and writes them; 1e999 becomes one too. */
+static int stop_at_infinite(struct json_object *value, int flags, struct json_object *parent, const char *key,
+                            size_t *index, void *arg)
+{
+    (void)flags;
+    (void)parent;
+    (void)key;
+    (void)index;
+    (void)arg;
+    bool finite = !json_object_is_type(value, json_type_double) || isfinite(json_object_get_double(value));
+    return finite ? JSON_C_VISIT_RETURN_CONTINUE : JSON_C_VISIT_RETURN_ERROR;
+}
+
 struct json_object *text_parse_object(const char *text, size_t len)
 {
     if (len > INT_MAX)
@@ -137,7 +152,8 @@ struct json_object *text_parse_object(const char *text, size_t len)
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     struct json_object *value = json_tokener_parse_ex(tokener, text, (int)len);
     bool whole = json_tokener_get_error(tokener) == json_tokener_success &&
-                 json_tokener_get_parse_end(tokener) == len && json_object_is_type(value, json_type_object);
+                 json_tokener_get_parse_end(tokener) == len && json_object_is_type(value, json_type_object) &&
+                 json_c_visit(value, 0, stop_at_infinite, NULL) == 0;
     json_tokener_free(tokener);
     if (whole)
         return value;
