@@ -191,7 +191,7 @@ def test_a_wrong_file_leaves_the_old_generation_serving(make_daemon, stage):
         config["default_backend"] = "local"
     elif stage == "plugin that won't open":
         config["backends"]["more"], expected = {"plugin": str(TEST_PLUGINS / "misbehave.so"),
-                                                "options": {"open": "fail"}}, "more"
+                                                "options": {"how": "fail_open"}}, "licence"
         config["default_backend"] = "local"
     elif stage == "port in use":
         taken = socket.socket()
