@@ -1,4 +1,4 @@
-"""One concept a file: none over 550 lines, each opened by a comment that names it and says what it owns."""
+"""One concept a file: none over 550 lines, each opened by a comment that says what it owns."""
 
 from common import ROOT, finish, sources
 
@@ -13,8 +13,8 @@ for path in sources("core", "plugins", "include", "tests"):
     if lines > MAX_LINES:
         problems.append(f"{name}: {lines} lines, at most {MAX_LINES}: it holds more than one concept")
     first = text.split("\n", 1)[0]
-    if name.parts[0] != "tests" and not (first.startswith("/* ") and f"{path.name}:" in first):
-        problems.append(f"{name}:1: opens with '/* folder/{path.name}: what it owns, what it must not do'")
+    if not first.startswith(("/* ", "// uses: ")):
+        problems.append(f"{name}:1: opens with a comment that says what it owns and what it must not do")
     if "utils" in path.stem:
         problems.append(f"{name}: name it after its concept")
 finish(problems, checked)
