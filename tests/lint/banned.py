@@ -30,7 +30,7 @@ for path in sources("core", "plugins", "include", "tests/agent"):
             line = code.count("\n", 0, match.start()) + 1
             problems.append(f"{path.relative_to(ROOT)}:{line}: {match.group(1)}(): use {instead}")
     # To ignore a signal or not is all that signal() does alike everywhere.
-    for match in re.finditer(r"(?<![\w.])(?<!->)signal\s*\([^,]*,\s*(?!SIG_IGN|SIG_DFL)", code):
+    for match in re.finditer(r"(?<![\w.])(?<!->)signal\s*\([^,]*,(?!\s*(SIG_IGN|SIG_DFL))", code):
         line = code.count("\n", 0, match.start()) + 1
         problems.append(f"{path.relative_to(ROOT)}:{line}: signal() with a handler: use sigaction()")
 finish(problems, checked)
