@@ -133,6 +133,12 @@ static void check_same_keys(struct config_reader *reader, struct config_node *ro
             }
 }
 
+/* By the file: one whose section was refused is there too. */
+static bool has_backend(struct config_node *root, const char *name)
+{
+    return find(find(root, "backends"), name) != NULL;
+}
+
 static void refuse_backend(struct config_reader *reader, struct config_node *node,
                            const struct config *config)
 {
@@ -150,7 +156,7 @@ static void check_default_backend(struct config_reader *reader, struct config_no
 {
     struct config_node *node = find(root, "default_backend");
     if (config->default_backend) {
-        if (!config_find_backend(config, config->default_backend))
+        if (!has_backend(root, config->default_backend))
             refuse_backend(reader, node, config);
     } else if (node && node->refused)
         return;
@@ -158,6 +164,9 @@ static void check_default_backend(struct config_reader *reader, struct config_no
         config->default_backend = config->backends[0].name;
     else {
         const struct config_node *backends = find(root, "backends");
+        for (const struct config_node *child = backends->first; child; child = child->next)
+            if (child->refused) /* without it there may be one left */
+                return;
         config_problem_add(reader->problems, false, backends->line, backends->column, "default_backend",
                            "is missing: where there are several backends, it names one of them");
     }
@@ -170,7 +179,7 @@ static void check_specs(struct config_reader *reader, struct config_node *root, 
     for (size_t i = 0; i < config->specs_len; i++, node = node->next) {
         if (!specs[i].backend)
             specs[i].backend = config->default_backend;
-        else if (!config_find_backend(config, specs[i].backend))
+        else if (!has_backend(root, specs[i].backend))
             refuse_backend(reader, find(node, "backend"), config);
         for (size_t j = 0; specs[i].id && j < i; j++)
             if (specs[j].id && strcmp(specs[i].id, specs[j].id) == 0) {

@@ -26,7 +26,7 @@ static const struct key tls_keys[] = {
 };
 static const struct section tls_section = {
     .path = "server.tls",
-    .about = "HTTPS on every TCP and unix address of `listen`. Without this section it is plain HTTP.",
+    .about = "HTTPS instead of plain HTTP.",
     .keys = tls_keys,
     .count = COUNT(tls_keys),
 };

@@ -23,8 +23,10 @@ static void read_api_key(struct config_reader *reader, const struct key *key, st
 {
     if (key_text(reader, key, node))
         hash(key, target, node->text, node->len);
-    if (node->kind == NODE_SCALAR)
-        OPENSSL_cleanse(node->text, node->len);
+    if (node->kind != NODE_SCALAR)
+        return;
+    OPENSSL_cleanse(node->text, node->len);
+    node->plain = false; /* what is empty now was not null */
 }
 
 static void take_key_file(struct config_reader *reader, const struct key *key, struct config_node *node,
