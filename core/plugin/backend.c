@@ -109,8 +109,10 @@ struct backend *instance_create(struct instance_env *env, struct module *module,
     backend->plugin = *module_head(module);
     backend->has_logs = backend->ops->logs != NULL;
     backend->name = strdup(name);
+    const char *spec = module_default_spec(module);
     backend->public_url = public_url ? strdup(public_url) : NULL;
-    if (!backend->name || (public_url && !backend->public_url))
+    backend->default_spec = spec ? strdup(spec) : NULL;
+    if (!backend->name || !backend->public_url != !public_url || !backend->default_spec != !spec)
         abort();
     memcpy(backend->digest, digest, sizeof backend->digest);
     backend->abi =
@@ -182,6 +184,7 @@ void instance_free_if_over(struct backend *backend)
     handles_finish(&backend->handles);
     free(backend->name);
     free(backend->public_url);
+    free(backend->default_spec);
     free(backend);
 }
 
@@ -216,6 +219,12 @@ const char *backend_default_health_path(const struct backend *backend)
 uint32_t backend_default_max_sandboxes(const struct backend *backend)
 {
     return backend->plugin.default_max_sandboxes;
+}
+
+const char *backend_default_spec(const struct backend *backend, size_t *len)
+{
+    *len = backend->default_spec ? strlen(backend->default_spec) : 0;
+    return backend->default_spec;
 }
 
 enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend)

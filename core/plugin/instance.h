@@ -14,6 +14,7 @@
 #include "net/client.h"
 #include "plugin/backend.h"
 #include "plugin/handles.h"
+#include "plugin/json.h"
 #include "plugin/module.h"
 #include "store/store.h"
 
@@ -51,6 +52,7 @@ struct backend {
     struct module *module;
     const struct sbx_backend_ops *ops; /* of the module */
     struct sbx_plugin plugin;          /* the facts; they outlive the module. Its ops is NULL */
+    char *default_spec;                /* may be NULL */
     bool has_logs;
     char *name, *public_url; /* public_url may be NULL */
     uint8_t digest[32];      /* of its section of the configuration */
@@ -168,7 +170,5 @@ void records_list(struct sbx_backend *abi, const char *prefix, sbx_store_list_ca
 
 void work_run(struct sbx_backend *abi, sbx_callback run, sbx_callback done, void *arg);
 void work_post(struct sbx_backend *abi, sbx_callback call, void *arg);
-
-const struct sbx_json_api *json_table(void);
 
 #endif

@@ -1,8 +1,9 @@
-/* plugin/json.c: sandboxd/json.h on json-c. Owns nothing. From any thread.
+/* plugin/json.c: see json.h; on json-c. Owns nothing. From any thread.
  *
  * An sbx_json is a json_object. json-c's JSON null is the null pointer, which in our table means "no value":
  * so a null that is there, in a document or as one, is the address of `null_value` instead. */
-#include "plugin/instance.h"
+#include "plugin/json.h"
+
 #include "plugin/sanitize.h"
 
 #include <ctype.h>

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "plugin/elf.h"
+#include "plugin/json.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,6 +23,8 @@
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3; mapping it as code is still allowed */
 #endif
 
+enum { SPEC_MAX = 64 * 1024 };
+
 struct module {
     struct module *next;
     unsigned refs;
@@ -30,6 +33,7 @@ struct module {
     uint8_t digest[32];
     struct sbx_plugin head;
     struct sbx_backend_ops ops;
+    const char *default_spec; /* the plugin's */
 };
 
 /* Loading happens on the pool, unloading on the loop. */
@@ -147,13 +151,30 @@ static int take_ops(struct module *module, const struct sbx_backend_ops *ops, st
     return 0;
 }
 
+static bool is_spec(const char *text)
+{
+    const struct sbx_json_api *json = json_table();
+    size_t len = strnlen(text, SPEC_MAX + 1);
+    sbx_json *spec = len <= SPEC_MAX ? json->parse(text, len, NULL) : NULL;
+    bool is = json->string(json->get(spec, "id"), NULL) != NULL;
+    json->free(spec);
+    return is;
+}
+
 static int check_loaded(struct module *module, struct sbx_error *err)
 {
     const struct sbx_plugin *plugin = dlsym(module->handle, SBX_PLUGIN_SYMBOL);
     if (!plugin || memcmp(plugin, &module->head, offsetof(struct sbx_plugin, ops)) != 0)
         return error_set(err, SBX_ERR_INVALID, "PLUGIN_INVALID",
                          "its `" SBX_PLUGIN_SYMBOL "` is not what stands in the file; it must be constant");
-    return take_ops(module, plugin->ops, err);
+    if (take_ops(module, plugin->ops, err) < 0)
+        return -1;
+    if (SBX_HAS(plugin, default_spec_json))
+        module->default_spec = plugin->default_spec_json;
+    if (module->default_spec && !is_spec(module->default_spec))
+        return error_set(err, SBX_ERR_INVALID, "PLUGIN_INVALID",
+                         "its default_spec_json is not a JSON object with an \"id\", of at most 64 KiB");
+    return 0;
 }
 
 static void copy_name(int fd, char *out, size_t size)
@@ -286,4 +307,9 @@ const struct sbx_plugin *module_head(const struct module *module)
 const struct sbx_backend_ops *module_ops(const struct module *module)
 {
     return &module->ops;
+}
+
+const char *module_default_spec(const struct module *module)
+{
+    return module->default_spec;
 }

@@ -20,8 +20,10 @@ struct module *module_ref(struct module *module);
 /* The last one unloads it: no code of the plugin may be running, or be called any more. NULL is allowed. */
 void module_unref(struct module *module);
 
-/* Everything before `ops`, as it stood in the file; `ops` is NULL. */
+/* Everything before `ops`, as it stood in the file; the pointers are NULL. */
 const struct sbx_plugin *module_head(const struct module *module);
+/* JSON object text with an "id"; NULL: it has none. */
+const char *module_default_spec(const struct module *module);
 /* The operations. The table is the host's copy: a member that the plugin's own table does not cover is NULL,
  * and all mandatory ones are there. */
 const struct sbx_backend_ops *module_ops(const struct module *module);

@@ -1,0 +1,262 @@
+/* sandboxd/host.h: what the daemon offers to a plugin.
+ *
+ * Part of the public backend ABI; read backend.h first, it has the rules on versions, threads and
+ * completion. All services are functions of one constant table, `struct sbx_host`. Each takes the
+ * backend on whose behalf it acts, and may be called from open() until close() returns.
+ *
+ * Unless its comment says otherwise, a service is called on the loop thread only, never blocks, and
+ * copies what it is given. Callbacks come on the loop thread, never from inside the call that asked
+ * for them. Handles are numbers that are never used twice: a call with one that has ended does
+ * nothing, so a plugin need not track races between an ending and its own cancel.
+ */
+#ifndef SANDBOXD_HOST_H
+#define SANDBOXD_HOST_H
+
+#include <sandboxd/error.h>
+#include <sandboxd/json.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SBX_ABI_MAJOR 1
+#define SBX_ABI_MINOR 0
+
+/* Is `member` of `*table` there: covered by the size that its maker gave, and not null? */
+#define SBX_HAS(table, member)                                                                               \
+    ((table)->size >= offsetof(__typeof__(*(table)), member) + sizeof((table)->member) &&                    \
+     (table)->member != NULL)
+
+struct sbx_backend;
+struct sbx_check; /* one run of validate(); the host's own */
+
+typedef uint64_t sbx_op;       /* an operation in flight; 0 is none */
+typedef uint64_t sbx_timer;    /* 0 is none */
+typedef uint64_t sbx_watch;    /* 0 is none */
+typedef uint64_t sbx_child;    /* 0 is none */
+typedef uint64_t sbx_transfer; /* an HTTP request under way; 0 is none */
+
+enum sbx_log_level { SBX_LOG_ERROR = 0, SBX_LOG_WARN = 1, SBX_LOG_INFO = 2, SBX_LOG_DEBUG = 3 };
+
+/* ---- what a backend sees of a sandbox ------------------------------------------------------- */
+
+enum sbx_state {
+    SBX_STATE_STARTING = 1, /* being made; not running yet */
+    SBX_STATE_RUNNING = 2,  /* its program runs (whether it answers is for the host to find out) */
+    SBX_STATE_PAUSED = 3,   /* frozen, can be resumed with its memory */
+    SBX_STATE_STOPPED = 4,  /* stopped on purpose, by us or by somebody; can be resumed, clients see PAUSED */
+    SBX_STATE_ENDED = 5,  /* its program ended by itself, or never began; can be resumed, clients see ERROR */
+    SBX_STATE_FAILED = 6, /* broken in another way; clients see ERROR */
+    SBX_STATE_GONE = 7    /* nothing is left of it; clients see MISSING */
+};
+
+struct sbx_url {
+    const char *name; /* AGENT_SERVER, VSCODE, WORKER_1, …; the agent server must be among them where
+                       * the backend has a health check path */
+    const char *url;  /* as a client reaches it; no trailing slash */
+    int32_t port;     /* on the host; 0: none of its own */
+    uint32_t reserved;
+};
+
+/* One sandbox as it is now. The host copies it. Nonsense (an unknown state, texts over 4 KiB, more
+ * than 16 URLs) is refused with a line in the log, and changes nothing. */
+struct sbx_observation {
+    uint32_t size;
+    uint32_t state; /* enum sbx_state */
+    const char *sandbox_id;
+    const char *detail; /* null, or a sentence for `status_detail` */
+    const struct sbx_url *urls;
+    uint32_t urls_count;           /* looked at in RUNNING only */
+    int32_t exit_code;             /* ENDED: of the program, or 128 + signal; -1: not known */
+    const struct sbx_error *error; /* ENDED, FAILED: why; null: the host says EXITED itself */
+    const char *log_tail;          /* ENDED, FAILED: the last lines of its output; may be null */
+    uint64_t incarnation;          /* another value each time its program was started anew: a new value makes
+                              * the host check its health anew */
+    /* For a sandbox of which the host has no record (somebody else made it, or the host's
+     * state was lost): all may be null or 0, and are looked at then only. */
+    const char *owner;
+    const char *spec_id;
+    const char *session_key;
+    int64_t created_at_us;
+};
+
+enum sbx_on_shutdown {
+    SBX_SHUTDOWN_KEEP = 0,
+    SBX_SHUTDOWN_PAUSE = 1,
+    SBX_SHUTDOWN_STOP = 2,
+    SBX_SHUTDOWN_REMOVE = 3
+};
+
+/* ---- streams -------------------------------------------------------------------------------- */
+
+enum sbx_stream { SBX_STREAM_GO = 0, SBX_STREAM_STOP = 1 };
+
+/* ---- watched descriptors -------------------------------------------------------------------- */
+
+enum sbx_io { SBX_IO_READ = 1, SBX_IO_WRITE = 2 };
+
+typedef void (*sbx_callback)(void *arg);
+typedef void (*sbx_io_callback)(int fd, uint32_t events, void *arg);
+
+/* ---- child processes ------------------------------------------------------------------------ */
+
+struct sbx_spawn {
+    uint32_t size;
+    uint32_t flags;          /* 0 in this version */
+    const char *path;        /* absolute path of the program; no search, no shell */
+    const char *const *argv; /* ends in null */
+    const char *const *envp; /* ends in null; null: an empty environment */
+    const char *working_dir; /* null: "/" */
+    int32_t stdin_fd;        /* -1: /dev/null; otherwise borrowed for the call. The same for the next two */
+    int32_t stdout_fd;
+    int32_t stderr_fd;
+    uint32_t pass_fds_count; /* borrowed descriptors that become 3, 4, … in the child */
+    const int32_t *pass_fds;
+};
+
+/* The child has ended and was reaped. `code` is its exit code, or -1 when signal `signal` ended it. */
+typedef void (*sbx_child_callback)(sbx_child child, int code, int signal, void *arg);
+
+/* ---- HTTP client ---------------------------------------------------------------------------- */
+
+struct sbx_http_request {
+    uint32_t size;
+    uint32_t max_body;          /* of the answer, for answers taken whole; 0: 1 MiB */
+    const char *method;         /* "GET", … */
+    const char *url;            /* http or https */
+    const char *unix_socket;    /* null, or the path of the socket to speak over */
+    const char *const *headers; /* "Name: value", ends in null; may be null */
+    const void *body;           /* null: none */
+    size_t body_len;
+    uint32_t connect_timeout_ms; /* 0: 5 s */
+    uint32_t timeout_ms;         /* for the whole call; 0: 30 s, or none for a streamed answer */
+    uint32_t idle_timeout_ms;    /* streamed answers: without a byte for so long it fails; 0: never */
+    uint32_t reserved;
+    const char *ca_file;   /* TLS: trust these; null: the system's. Peers are always verified */
+    const char *cert_file; /* TLS: client certificate and key; null: none */
+    const char *key_file;
+};
+
+/* The answer to a request. Exactly one of `done` calls comes for each request that was begun, and it
+ * is the last call, unless the plugin cancels it: then there is none. */
+struct sbx_http_handler {
+    uint32_t size;
+    uint32_t reserved;
+    /* Optional. The status and headers are there, each header as "Name: value". Null: not wanted. */
+    void (*head)(sbx_transfer transfer, int status, const char *const *headers, void *arg);
+    /* Optional. A piece of the body; with it the answer is streamed and not collected. Answering
+     * SBX_STREAM_STOP holds the rest back until http_resume(). */
+    enum sbx_stream (*data)(sbx_transfer transfer, const void *bytes, size_t len, void *arg);
+    /* Mandatory. `error` is null when a whole answer came (of any status). `body` is what was collected. */
+    void (*done)(sbx_transfer transfer, const struct sbx_error *error, int status, const void *body,
+                 size_t len, void *arg);
+};
+
+/* ---- store ---------------------------------------------------------------------------------- */
+
+/* A durable map of text keys to bytes, one for each backend name. `error` is null on success.
+ * get: `value` is null when there is no such key. For list, called once with all the keys, in order. */
+typedef void (*sbx_store_callback)(const struct sbx_error *error, const void *value, size_t len, void *arg);
+typedef void (*sbx_store_list_callback)(const struct sbx_error *error, const char *const *keys, size_t count,
+                                        void *arg);
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+struct sbx_host {
+    uint32_t size;
+    uint16_t abi_major;
+    uint16_t abi_minor;
+    const char *version; /* of the daemon */
+    const struct sbx_json_api *json;
+
+    /* Operations. complete() ends one; a second call for the same, or one with a number that was
+     * never given out, is logged and ignored. `error` null: success. */
+    void (*complete)(struct sbx_backend *backend, sbx_op op, const struct sbx_error *error);
+    /* The JSON text that an operation answers with (describe); before its completion. */
+    void (*result)(struct sbx_backend *backend, sbx_op op, const char *json, size_t len);
+    /* Appends to the stream of a logs operation. STOP: wait for stream_ready() before the next. */
+    enum sbx_stream (*stream_write)(struct sbx_backend *backend, sbx_op op, const void *bytes, size_t len);
+
+    /* The world. report(): a sandbox is in this state now; may be called at any time while the backend
+     * is not quiesced, in an operation or outside. available(): null when the technology can be
+     * reached, else why not (told to clients, /ready and the log); a backend begins as available.
+     * relist(): reports may have been lost, the host is to call list() soon. on_shutdown(): what
+     * becomes of running sandboxes when the daemon stops for good (not at a reload). */
+    void (*report)(struct sbx_backend *backend, const struct sbx_observation *observation);
+    void (*available)(struct sbx_backend *backend, const struct sbx_error *why_not);
+    void (*relist)(struct sbx_backend *backend);
+    void (*on_shutdown)(struct sbx_backend *backend, enum sbx_on_shutdown what);
+
+    /* validate(): an error or a warning about the option at `path` (dots and [index], relative to
+     * `options`, "" for the whole): "mounts[1].mode". The message says what would be right. */
+    void (*option_error)(struct sbx_check *check, const char *path, const char *message);
+    void (*option_warning)(struct sbx_check *check, const char *path, const char *message);
+
+    /* Log, from any thread. `sandbox_id` may be null. One line; control characters are escaped. */
+    void (*log)(struct sbx_backend *backend, enum sbx_log_level level, const char *sandbox_id,
+                const char *format, ...)
+#if defined(__GNUC__)
+        __attribute__((format(printf, 4, 5)))
+#endif
+        ;
+
+    /* Clock and randomness, from any thread. now_ms() never goes back; now_us() is the wall clock in
+     * microseconds since 1970-01-01 UTC. random() fills from the kernel's generator. */
+    uint64_t (*now_ms)(void);
+    int64_t (*now_us)(void);
+    void (*random)(void *bytes, size_t len);
+
+    /* One call of `fired` after `delay_us` microseconds. */
+    sbx_timer (*timer_start)(struct sbx_backend *backend, uint64_t delay_us, sbx_callback fired, void *arg);
+    void (*timer_cancel)(struct sbx_backend *backend, sbx_timer timer);
+
+    /* `ready` is called each time one of `events` (SBX_IO_ bits) holds for `fd`, level-triggered, until
+     * it is cancelled. The descriptor stays the plugin's: cancel the watch, then close it. 0 on failure. */
+    sbx_watch (*watch_start)(struct sbx_backend *backend, int fd, uint32_t events, sbx_io_callback ready,
+                             void *arg);
+    void (*watch_cancel)(struct sbx_backend *backend, sbx_watch watch);
+
+    /* Starts a child with no descriptors but those named, default signal handling, in its own session.
+     * `ended` comes once, from its pidfd. Null `ended`: it is reaped, nobody is told. 0 on failure, with
+     * `error` filled. child_pid(): its pid while it is not reaped, else 0. child_disown(): forget the
+     * callback; the child lives on and is reaped. Children outlive the backend that started them. */
+    sbx_child (*child_spawn)(struct sbx_backend *backend, const struct sbx_spawn *spawn,
+                             sbx_child_callback ended, void *arg, struct sbx_error *error);
+    pid_t (*child_pid)(struct sbx_backend *backend, sbx_child child);
+    void (*child_signal)(struct sbx_backend *backend, sbx_child child, int signal);
+    void (*child_disown)(struct sbx_backend *backend, sbx_child child);
+
+    /* HTTP. 0 on failure (a wrong URL, too many), with `error` filled. No redirect is followed, no
+     * proxy used. http_cancel(): no call of the handler comes any more. */
+    sbx_transfer (*http_start)(struct sbx_backend *backend, const struct sbx_http_request *request,
+                               const struct sbx_http_handler *handler, void *arg, struct sbx_error *error);
+    void (*http_resume)(struct sbx_backend *backend, sbx_transfer transfer);
+    void (*http_cancel)(struct sbx_backend *backend, sbx_transfer transfer);
+
+    /* Store. put and delete are called back once they are on disk (synced). */
+    void (*store_put)(struct sbx_backend *backend, const char *key, const void *value, size_t len,
+                      sbx_store_callback done, void *arg);
+    void (*store_get)(struct sbx_backend *backend, const char *key, sbx_store_callback done, void *arg);
+    void (*store_delete)(struct sbx_backend *backend, const char *key, sbx_store_callback done, void *arg);
+    void (*store_list)(struct sbx_backend *backend, const char *prefix, sbx_store_list_callback done,
+                       void *arg);
+
+    /* Runs `run` on a thread of the pool, then `done` on the loop thread. `done` always comes,
+     * also when the backend is being closed: close() is not called before. */
+    void (*work)(struct sbx_backend *backend, sbx_callback run, sbx_callback done, void *arg);
+
+    /* Calls `call` on the loop thread soon. May be called from any thread, and is the only service
+     * besides log, clock and random that may. */
+    void (*post)(struct sbx_backend *backend, sbx_callback call, void *arg);
+
+    /* 1.0 ends here */
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
