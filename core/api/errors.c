@@ -5,7 +5,7 @@
 #include "api/text.h"
 #include "base/error.h"
 
-static const char retry_after[] = "5"; /* seconds: backends that were lost are tried again within that */
+static const char retry_after[] = "5"; /* seconds: about what a reconnect or a restart takes */
 
 static int status_of(const struct sbx_error *err)
 {

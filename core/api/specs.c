@@ -23,15 +23,13 @@ void specs_search(struct call *call)
 
     int64_t created_at_us = service_specs_created_at_us(service);
     struct json_object *items = json_object_new_array();
-    const struct config_spec *last = NULL;
     size_t end = count - first > limit ? first + limit : count;
-    for (size_t i = first; i < end; i++) {
-        last = service_spec_at(service, config, i);
-        text_push(items, render_spec(last, created_at_us));
-    }
+    for (size_t i = first; i < end; i++)
+        text_push(items, render_spec(service_spec_at(service, config, i), created_at_us));
     struct json_object *page = json_object_new_object();
     text_put(page, "items", items);
-    text_put(page, "next_page_id", end < count ? text_string(last->id) : NULL);
+    text_put(page, "next_page_id",
+             end < count ? text_string(service_spec_at(service, config, end - 1)->id) : NULL);
     call_reply_json(call, 200, page);
 }
 
