@@ -67,11 +67,11 @@ static void read_address(struct config_reader *reader, const struct key *key, st
     const char *text = key_text(reader, &text_key, node);
     if (!text)
         return;
-    struct config_address *address = &list[index];
-    address->text = text;
     char *copy = arena_copy(reader->arena, text, node->len);
     if (!copy)
         return;
+    struct config_address *address = &list[index];
+    address->text = text;
     const char *must =
         strncmp(text, "unix:", 5) == 0 ? parse_unix(text + 5, address) : parse_tcp(copy, address);
     if (must) {

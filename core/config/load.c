@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Twice the texts (as they are and as JSON, where a byte can become six), and the nodes. */
-enum { ARENA_BYTES = 32 * 1024 * 1024 };
-
 static struct config *build(struct config_arena *arena, const char *file, const char *text, size_t len,
                             struct config_problems *problems)
 {
@@ -29,10 +26,11 @@ static struct config *build(struct config_arena *arena, const char *file, const 
     return config;
 }
 
-struct config *config_parse(const char *file, const char *text, size_t len, struct config_problems *problems)
+struct config *config_parse(const char *file, const char *text, size_t len, size_t memory,
+                            struct config_problems *problems)
 {
     size_t errors = problems->errors;
-    struct config_arena *arena = arena_create(ARENA_BYTES);
+    struct config_arena *arena = arena_create(memory);
     struct config *config = build(arena, file, text, len, problems);
     config_problems_sort(problems);
     if (problems->errors == errors)
@@ -51,7 +49,7 @@ struct config *config_load(const char *file, struct config_problems *problems)
         config_problem_add(problems, false, 0, 0, "", "%s", why);
         return NULL;
     }
-    struct config *config = config_parse(file, text, len, problems);
+    struct config *config = config_parse(file, text, len, CONFIG_MEMORY, problems);
     text_free(text, len);
     return config;
 }

@@ -4,7 +4,12 @@
 
 #include "config/config.h"
 
-/* As config_load(), from memory. `file` is for messages only. */
-struct config *config_parse(const char *file, const char *text, size_t len, struct config_problems *problems);
+/* What a configuration may take: its texts as they are and as JSON, where a byte can become six, and its
+ * nodes. */
+enum { CONFIG_MEMORY = 32 * 1024 * 1024 };
+
+/* As config_load(), from memory, in an arena of at most `memory` bytes. `file` is for messages only. */
+struct config *config_parse(const char *file, const char *text, size_t len, size_t memory,
+                            struct config_problems *problems);
 
 #endif

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct config_problems problems;
     config_problems_init(&problems);
-    struct config *config = config_parse("fuzz", (const char *)data, size, &problems);
+    struct config *config = config_parse("fuzz", (const char *)data, size, CONFIG_MEMORY, &problems);
     if ((config == NULL) != (problems.errors > 0))
         abort(); /* a configuration, or a reason why there is none */
     char line[256];

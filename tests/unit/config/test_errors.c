@@ -26,7 +26,8 @@ static void check_rows(const struct row *rows, size_t count)
         struct config_problems problems;
         char told[4096] = "";
         config_problems_init(&problems);
-        struct config *config = config_parse("f", rows[i].text, strlen(rows[i].text), &problems);
+        struct config *config =
+            config_parse("f", rows[i].text, strlen(rows[i].text), CONFIG_MEMORY, &problems);
         for (size_t at = 0; at < problems.len; at++) {
             size_t used = strlen(told);
             config_problem_format("f", &problems.list[at], told + used, sizeof told - used);

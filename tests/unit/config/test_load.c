@@ -25,7 +25,7 @@ static struct config *parse(const char *text)
 {
     struct config_problems problems;
     config_problems_init(&problems);
-    struct config *config = config_parse("f", text, strlen(text), &problems);
+    struct config *config = config_parse("f", text, strlen(text), CONFIG_MEMORY, &problems);
     if (!config)
         fail_msg("%s", problems.list[0].text);
     config_problems_finish(&problems);
@@ -241,7 +241,7 @@ static void the_text_of_a_unix_path_has_107_bytes(void **state)
     snprintf(text, sizeof text, "server: {listen: \"unix:%sp\"}\n" BACKEND, path);
     struct config_problems problems;
     config_problems_init(&problems);
-    assert_null(config_parse("f", text, strlen(text), &problems));
+    assert_null(config_parse("f", text, strlen(text), CONFIG_MEMORY, &problems));
     assert_non_null(strstr(problems.list[0].text, "must have a path of at most 107 bytes after \"unix:\""));
     config_problems_finish(&problems);
 }
@@ -441,7 +441,7 @@ static void a_key_file_holds_a_key_and_at_most_a_line_break(void **state)
         snprintf(text, sizeof text, "auth: {keys: [{user: u, key_file: %s}]}\n" BACKEND, path_of("key"));
         struct config_problems problems;
         config_problems_init(&problems);
-        struct config *config = config_parse("f", text, strlen(text), &problems);
+        struct config *config = config_parse("f", text, strlen(text), CONFIG_MEMORY, &problems);
         assert_int_equal(problems.len, rows[i].told ? 1 : 0);
         if (rows[i].told)
             assert_string_equal(problems.list[0].text, rows[i].told);
@@ -494,7 +494,7 @@ static void hostile_files_are_refused_quickly(void **state)
         struct config_problems problems;
         config_problems_init(&problems);
         uint64_t began = clock_ms();
-        assert_null(config_parse("f", text, strlen(text), &problems));
+        assert_null(config_parse("f", text, strlen(text), CONFIG_MEMORY, &problems));
         uint64_t took = clock_ms() - began;
         bool found = false;
         for (size_t at = 0; at < problems.len; at++)
@@ -519,7 +519,7 @@ static void what_variables_bring_is_bounded(void **state)
     char *text = repeat("a:\n", "- ${TEST_LONG}\n", 12000);
     struct config_problems problems;
     config_problems_init(&problems);
-    assert_null(config_parse("f", text, strlen(text), &problems));
+    assert_null(config_parse("f", text, strlen(text), CONFIG_MEMORY, &problems));
     assert_non_null(
         strstr(problems.list[1].text, "the texts of the file are too long after ${NAME} was replaced"));
     config_problems_finish(&problems);
@@ -539,7 +539,7 @@ static void as_deep_as_allowed_is_read(void **state)
     snprintf(deeper, sizeof deeper, "%.*s[%.*s]%s", (int)used, text, 56, text + used, text + used + 56);
     struct config_problems problems;
     config_problems_init(&problems);
-    assert_null(config_parse("f", deeper, strlen(deeper), &problems));
+    assert_null(config_parse("f", deeper, strlen(deeper), CONFIG_MEMORY, &problems));
     assert_string_equal(problems.list[0].text, "this is nested too deeply: 32 levels are allowed");
     config_problems_finish(&problems);
 }
@@ -557,6 +557,42 @@ static void an_arena_that_is_full_says_so(void **state)
     assert_non_null(arena_alloc(arena, 1, 8));
     arena_destroy(arena);
     arena_destroy(NULL);
+}
+
+/* With every amount of memory up to what the file needs: an error, and nothing worse. */
+static void a_file_that_memory_runs_out_on_is_refused(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "server: {listen: [127.0.0.1:0, \"[::1]:1\", unix:/x], public_url: http://a/}\n"
+        "auth: {keys: [{user: a, key: b}]}\n"
+        "backends: {a: {plugin: p, options: {a: [1, {b: c}]}}, b: {plugin: p}}\n"
+        "default_backend: b\n"
+        "specs: [{id: x, command: [y], initial_env: {A: 1}, working_dir: /}]\n"
+        "runtime_api: {images: [\"*\"]}\n"
+        "events: {callbacks: [{url: http://a, secret: b}]}\n";
+    size_t memory = 0;
+    struct config *config = NULL;
+    for (; !config; memory += 16) {
+        struct config_problems problems;
+        config_problems_init(&problems);
+        config = config_parse("f", text, strlen(text), memory, &problems);
+        assert_true(config || strstr(problems.list[problems.len - 1].text, "there is not enough memory"));
+        config_problems_finish(&problems);
+        assert_true(memory < CONFIG_MEMORY);
+    }
+    config_unref(config);
+    assert_true(memory > 1000);
+}
+
+static void an_api_key_is_not_kept(void **state)
+{
+    (void)state;
+    struct config *config = parse("auth: {keys: [{user: a, key: hush}]}\n" BACKEND);
+    const struct config_node *key = node_walk(config->root, "auth.keys[0].key");
+    assert_int_equal(key->len, 4);
+    assert_memory_equal(key->text, "\0\0\0\0", 4);
+    config_unref(config);
 }
 
 static void slips_are_recognised(void **state)
@@ -595,6 +631,8 @@ int main(void)
         cmocka_unit_test(what_variables_bring_is_bounded),
         cmocka_unit_test(as_deep_as_allowed_is_read),
         cmocka_unit_test(an_arena_that_is_full_says_so),
+        cmocka_unit_test(a_file_that_memory_runs_out_on_is_refused),
+        cmocka_unit_test(an_api_key_is_not_kept),
         cmocka_unit_test(slips_are_recognised),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
