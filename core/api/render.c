@@ -3,7 +3,6 @@
 
 #include "api/text.h"
 #include "config/config.h"
-#include "sandbox/service.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,18 +16,6 @@ struct json_object *render_error(const struct sbx_error *err, int exit_code, con
     text_put(value, "exit_code", exit_code >= 0 ? json_object_new_int(exit_code) : NULL);
     text_put(value, "log_tail", text_string(log_tail));
     return value;
-}
-
-static const char *backend_of(const struct sandbox *sandbox)
-{
-    const struct service *service = sandbox->service;
-    size_t count = service_backends_count(service);
-    for (size_t i = 0; i < count; i++) {
-        struct service_backend backend = service_backend_at(service, i);
-        if (backend.home == sandbox->home)
-            return backend.name;
-    }
-    return NULL;
 }
 
 static struct json_object *urls_of(const struct sandbox *sandbox)
@@ -58,7 +45,7 @@ static struct json_object *sandbox_value(const struct sandbox *sandbox)
              running && sandbox->session_key[0] ? text_string(sandbox->session_key) : NULL);
     text_put(value, "exposed_urls", running ? urls_of(sandbox) : NULL);
     text_put(value, "created_at", text_time(sandbox->created_at_us));
-    text_put(value, "backend", text_string(backend_of(sandbox)));
+    text_put(value, "backend", text_string(sandbox_backend_name(sandbox)));
     text_put(value, "status_detail", text_string(sandbox->detail));
     text_put(value, "error",
              failure ? render_error(&failure->error, failure->exit_code, failure->log_tail) : NULL);

@@ -112,6 +112,11 @@ void home_destroy(struct home *home)
     free(home);
 }
 
+const char *sandbox_backend_name(const struct sandbox *sandbox)
+{
+    return sandbox->home->name;
+}
+
 const char *home_health_path(const struct home *home)
 {
     if (home->settings && home->settings->health_path_given)

@@ -113,4 +113,7 @@ struct sandbox {
     bool in_order;
 };
 
+/* The name of its backend, also when that is not configured any more. */
+const char *sandbox_backend_name(const struct sandbox *sandbox);
+
 #endif

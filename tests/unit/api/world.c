@@ -227,6 +227,11 @@ int64_t service_specs_created_at_us(const struct service *service)
     return 1767323045678901;
 }
 
+const char *sandbox_backend_name(const struct sandbox *sandbox)
+{
+    return world.backends[sandbox->home - homes].name;
+}
+
 size_t service_backends_count(const struct service *service)
 {
     (void)service;
