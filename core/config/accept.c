@@ -80,7 +80,8 @@ const char *accept_api_key(const char *text)
 
 const char *accept_variable(const char *text)
 {
-    return strchr(text, '=') ? "must be the name of an environment variable, without \"=\"" : NULL;
+    return strchr(text, '=') ? "the name of an environment variable has no \"=\" in it: write NAME: VALUE"
+                             : NULL;
 }
 
 const char *accept_backend_name(const char *text)

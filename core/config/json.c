@@ -80,9 +80,7 @@ static void read_options(struct config_reader *reader, const struct key *key, st
                          void *target)
 {
     if (node->kind != NODE_MAP) {
-        /* Whatever it is, it may be a secret. */
-        static const struct key hidden = {.flags = KEY_SECRET};
-        reader_refuse(reader, &hidden, node, key->type->must);
+        reader_refuse(reader, key, node, key->type->must);
         return;
     }
     size_t len = 0;

@@ -6,7 +6,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define LIST(type, member) FIELD(type, member), .length = offsetof(type, member##_len)
+#define LIST(type, member) .offset = offsetof(type, member), .length = offsetof(type, member##_len)
 
 enum { SECONDS = 1000, MINUTES = 60 * SECONDS, HOURS = 60 * MINUTES };
 enum { KIB = 1024, MIB = 1024 * KIB };
@@ -86,8 +86,8 @@ static const struct section auth_key_section = {
 };
 
 static const struct key auth_keys[] = {
-    {"keys", &type_sections, .section = &auth_key_section, .most = 1000, LIST(struct config, keys),
-     .absent = "none",
+    {"keys", &type_sections, KEY_SECRET, .section = &auth_key_section, .most = 1000,
+     LIST(struct config, keys), .absent = "none",
      .about = "Without keys everybody is the one local user, and only loopback and unix addresses may be "
               "listened on."},
 };
@@ -130,7 +130,7 @@ static const struct key backend_keys[] = {
     {"startup_timeout", &type_duration, .fallback = "120s", .min = 100, .max = 24 * HOURS,
      FIELD(struct config_backend, startup_timeout_ms),
      .about = "How long a sandbox may take to answer its first health check before it is in ERROR."},
-    {"options", &type_options, .offset = offsetof(struct config_backend, options_json),
+    {"options", &type_options, KEY_SECRET, .offset = offsetof(struct config_backend, options_json),
      .length = offsetof(struct config_backend, options_len), .absent = "none",
      .about = "The plugin's own, checked by the plugin: see its page."},
 };
@@ -150,10 +150,10 @@ static const struct key spec_keys[] = {
      .about = "What clients name it by; for containers, the image."},
     {"backend", &type_text, .max = 63, FIELD(struct config_spec, backend), .absent = "`default_backend`",
      .about = "The backend that makes its sandboxes."},
-    {"command", &type_texts, KEY_LINES, .max = ARGUMENT_BYTES, .most = 1000,
+    {"command", &type_texts, KEY_LINES | KEY_SECRET, .max = ARGUMENT_BYTES, .most = 1000,
      LIST(struct config_spec, command), .absent = "the backend's own",
      .about = "The program and its arguments, one element each."},
-    {"initial_env", &type_pairs, KEY_LINES, .max = ARGUMENT_BYTES, .most = 1000,
+    {"initial_env", &type_pairs, KEY_LINES | KEY_SECRET, .max = ARGUMENT_BYTES, .most = 1000,
      LIST(struct config_spec, initial_env), .absent = "none",
      .about =
          "Environment variables. A value is taken as it is written: `1`, `true` and `\"1\"` are text alike."},
@@ -199,8 +199,8 @@ static const struct section callback_section = {
 static const struct key events_keys[] = {
     {"retention", &type_duration, .fallback = "7d", .min = MINUTES, .max = UINT64_C(3650) * 24 * HOURS,
      FIELD(struct config, events_retention_ms), .about = "How long events are kept."},
-    {"callbacks", &type_sections, .section = &callback_section, .most = 16, LIST(struct config, callbacks),
-     .absent = "none"},
+    {"callbacks", &type_sections, KEY_SECRET, .section = &callback_section, .most = 16,
+     LIST(struct config, callbacks), .absent = "none"},
 };
 static const struct section events_section = {
     .path = "events",

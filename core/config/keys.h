@@ -27,7 +27,7 @@ struct key_type {
 
 enum key_flags {
     KEY_REQUIRED = 1,
-    KEY_SECRET = 2, /* its value is never shown */
+    KEY_SECRET = 2, /* its value is never shown, nor what stands there instead of it */
     KEY_NULL = 4,   /* null is a value of its own, not the same as leaving the key out */
     KEY_EMPTY = 8,  /* an empty text is the same as leaving the key out */
     KEY_LINES = 16  /* may have line breaks and tabs */

@@ -140,6 +140,6 @@ struct config_node **node_sorted(const struct config_node *map)
     size_t count = 0;
     for (struct config_node *node = map->first; node; node = node->next)
         members[count++] = node;
-    qsort(members, count, sizeof *members, compare);
+    qsort(members, count, sizeof(struct config_node *), compare);
     return members;
 }

@@ -86,42 +86,47 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
     return (ssize_t)len;
 }
 
+/* The whole of an open file, or NULL with a sentence. */
+static char *read_regular(int fd, const struct stat *stat, size_t max, size_t *len, char *why,
+                          size_t why_size)
+{
+    if (!S_ISREG(stat->st_mode)) {
+        snprintf(why, why_size, "it is %s",
+                 S_ISDIR(stat->st_mode) ? "a directory, and must be a regular file" : "not a regular file");
+        return NULL;
+    }
+    /* It may grow while it is read: a byte more than allowed shows that. */
+    bool fits = stat->st_size <= (off_t)max;
+    char *bytes = fits ? malloc(max + 2) : NULL;
+    ssize_t got = bytes ? read_all(fd, bytes, max + 1) : -1;
+    if (got >= 0 && (size_t)got <= max) {
+        bytes[got] = '\0';
+        *len = (size_t)got;
+        return bytes;
+    }
+    if (!fits || got >= 0)
+        snprintf(why, why_size, "it is larger than %zu KiB", max / 1024);
+    else
+        snprintf(why, why_size, "it can't be read: %s", why_not_open(bytes ? errno : ENOMEM));
+    text_free(bytes, max);
+    return NULL;
+}
+
 char *text_read_file(const char *file, size_t max, size_t *len, bool *world_readable, char *why,
                      size_t why_size)
 {
     /* O_NONBLOCK: opening a pipe that nobody writes to would wait for ever. */
     int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     struct stat stat;
-    if (fd < 0 || fstat(fd, &stat) < 0) {
-        snprintf(why, why_size, "%s", why_not_open(errno));
-        if (fd >= 0)
-            close(fd);
-        return NULL;
-    }
     char *bytes = NULL;
-    ssize_t got = -1;
-    if (S_ISDIR(stat.st_mode))
-        snprintf(why, why_size, "it is a directory, and must be a regular file");
-    else if (!S_ISREG(stat.st_mode))
-        snprintf(why, why_size, "it is not a regular file");
-    else if (stat.st_size <= (off_t)max) {
-        /* It may grow while it is read: a byte more than allowed shows that. */
-        bytes = malloc(max + 2);
-        got = bytes ? read_all(fd, bytes, max + 1) : -1;
-        if (got < 0)
-            snprintf(why, why_size, "it can't be read: %s", why_not_open(bytes ? errno : ENOMEM));
-    } else
-        got = (ssize_t)max + 1;
-    close(fd);
-    if (got > (ssize_t)max)
-        snprintf(why, why_size, "it is larger than %zu KiB", max / 1024);
-    if (got < 0 || got > (ssize_t)max) {
-        text_free(bytes, max);
-        return NULL;
+    if (fd < 0 || fstat(fd, &stat) < 0)
+        snprintf(why, why_size, "%s", why_not_open(errno));
+    else {
+        bytes = read_regular(fd, &stat, max, len, why, why_size);
+        *world_readable = (stat.st_mode & S_IROTH) != 0;
     }
-    bytes[got] = '\0';
-    *len = (size_t)got;
-    *world_readable = (stat.st_mode & S_IROTH) != 0;
+    if (fd >= 0)
+        close(fd);
     return bytes;
 }
 

@@ -144,8 +144,12 @@ static bool add_scalar(struct builder *builder, const yaml_event_t *event)
 
 static bool open_branch(struct builder *builder, const yaml_event_t *event, enum node_kind kind)
 {
-    if (builder->depth == CONFIG_MAX_DEPTH)
-        return give_up(builder, &event->start_mark, "this is nested too deeply: 32 levels are allowed");
+    const yaml_mark_t *mark = &event->start_mark;
+    if (builder->depth == CONFIG_MAX_DEPTH) {
+        config_problem_add(builder->problems, false, position(mark->line), position(mark->column), "",
+                           "this is nested too deeply: %d levels are allowed", CONFIG_MAX_DEPTH);
+        return false;
+    }
     struct config_node *node = add_node(builder, event, kind);
     builder->parent = node ? node : builder->parent;
     builder->depth++;
@@ -164,6 +168,16 @@ static bool check_duplicates(struct builder *builder, struct config_node *map)
             node_error(members[i], builder->problems, "is there twice, in line %u too", members[i - 1]->line);
     free(members);
     return true;
+}
+
+static bool close_branch(struct builder *builder)
+{
+    struct config_node *node = builder->parent;
+    if (!node)
+        return true;
+    builder->parent = node->parent;
+    builder->depth--;
+    return node->kind == NODE_LIST || check_duplicates(builder, node);
 }
 
 static bool take_event(struct builder *builder, const yaml_event_t *event)
@@ -187,12 +201,7 @@ static bool take_event(struct builder *builder, const yaml_event_t *event)
     case YAML_SEQUENCE_START_EVENT: return open_branch(builder, event, NODE_LIST);
     case YAML_MAPPING_START_EVENT: return open_branch(builder, event, NODE_MAP);
     case YAML_SEQUENCE_END_EVENT:
-    case YAML_MAPPING_END_EVENT: {
-        struct config_node *node = builder->parent;
-        builder->parent = node->parent;
-        builder->depth--;
-        return node->kind == NODE_LIST || check_duplicates(builder, node);
-    }
+    case YAML_MAPPING_END_EVENT: return close_branch(builder);
     default: return true;
     }
 }

@@ -55,7 +55,7 @@ void reader_refuse(struct config_reader *reader, const struct key *key, struct c
         return;
     if (node->kind != NODE_SCALAR || node_is_null(node))
         node_error(node, reader->problems, "%s, got %s", must, node_kind_text(node));
-    else if (node->replaced || (key->flags & KEY_SECRET))
+    else if (node->replaced || (key->flags & KEY_SECRET) || strchr(node->text, '@')) /* or user:password@ */
         node_error(node, reader->problems, "%s (the value is not shown)", must);
     else {
         quote(node, got, sizeof got);
@@ -233,6 +233,18 @@ static void read_texts(struct config_reader *reader, const struct key *key, stru
 const struct key_type type_texts = {
     .name = "list of texts", .must = "must be a list of texts", .read = read_texts};
 
+/* Without its name: in TOKEN=abc that is more than a name. */
+static void refuse_name(struct config_reader *reader, struct config_node *node)
+{
+    char path[NODE_PATH_SIZE];
+    if (node->refused)
+        return;
+    node_path(node->parent, path, sizeof path);
+    config_problem_add(reader->problems, false, node->line, node->column, path, "%s",
+                       accept_variable(node->key));
+    node->refused = true;
+}
+
 static void read_pairs(struct config_reader *reader, const struct key *key, struct config_node *node,
                        void *target)
 {
@@ -242,9 +254,8 @@ static void read_pairs(struct config_reader *reader, const struct key *key, stru
     if (!pairs)
         return;
     for (struct config_node *child = node->first; child; child = child->next) {
-        const char *wrong = accept_variable(child->key);
-        if (wrong && !child->refused)
-            node_error(child, reader->problems, "%s", wrong);
+        if (accept_variable(child->key))
+            refuse_name(reader, child);
         pairs[child->index] = (struct config_pair){.name = child->key, .value = key_text(reader, key, child)};
     }
     key_store_pointer(key, target, pairs);

@@ -193,6 +193,8 @@ static void wrong_types_and_values_are_told_with_what_would_be_right(void **stat
          "sandboxd.example"},
         {BACKEND "server: {public_url: \"http://a/?x\"}\n",
          "f:2:10: server.public_url: must be a URL without \"?\", \"#\" and \"@\", got \"http://a/?x\""},
+        {BACKEND "server: {public_url: \"http://me:hush@a/\"}\n",
+         "f:2:10: server.public_url: must be a URL without \"?\", \"#\" and \"@\" (the value is not shown)"},
         {BACKEND "server: {public_url: \"http://a:0\"}\n",
          "f:2:10: server.public_url: must be a URL such as http://HOST:PORT/PATH or https://HOST/PATH, got "
          "\"http://a:0\""},
@@ -291,7 +293,7 @@ static void keys_are_checked_and_never_shown(void **state)
         {BACKEND "auth:\n  keys:\n  - {user: a, kye: hush}\n",
          "f:4:5: auth.keys[0]: needs one of key, key_file and sha256\n"
          "f:4:15: auth.keys[0].kye: unknown key, did you mean key?"},
-        {BACKEND "auth:\n  keys: hush\n", "f:3:3: auth.keys: must be a list, got hush"},
+        {BACKEND "auth:\n  keys: hush\n", "f:3:3: auth.keys: must be a list (the value is not shown)"},
         {BACKEND "auth:\n  keys:\n  - {user: a, sha256: hush}\n",
          "f:4:15: auth.keys[0].sha256: must be the SHA-256 of the key: 64 hexadecimal digits (the value is "
          "not "
@@ -364,12 +366,13 @@ static void backends_and_specs_are_checked(void **state)
          "f:4:21: specs[1].command[0]: must be a program, and not be empty\n"
          "f:5:24: specs[2].command[1]: must be text (one that has \"{\" or \"[\" in it needs quotes), got a "
          "mapping\n"
-         "f:6:11: specs[3].command: must be a list of texts, got x"},
+         "f:6:11: specs[3].command: must be a list of texts (the value is not shown)"},
         {BACKEND "specs:\n- id: a\n  initial_env: {A: , B: [x], C=D: 1}\n",
          "f:4:17: specs[0].initial_env.A: must be text (an empty one is \"\")\n"
          "f:4:22: specs[0].initial_env.B: must be text (one that has \"{\" or \"[\" in it needs quotes), got "
          "a list\n"
-         "f:4:30: specs[0].initial_env.C=D: must be the name of an environment variable, without \"=\""},
+         "f:4:30: specs[0].initial_env: the name of an environment variable has no \"=\" in it: write NAME: "
+         "VALUE"},
         {"backends: {a: {plugin: p, options: {x: .inf, y: 18446744073709551616, z: 1e999}}}\n",
          "f:1:37: backends.a.options.x: must be a finite number; quote it where text is meant\n"
          "f:1:46: backends.a.options.y: must be a number of at most 64 bits; quote it where text is meant\n"
