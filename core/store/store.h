@@ -18,6 +18,8 @@ struct store;
 
 enum { STORE_SCHEMA_VERSION = 1 };
 
+#define STORE_FAILED "STORE_FAILED" /* the code of all its failures */
+
 /* One sandbox as it is kept. Texts may be NULL where the comment says so. */
 struct store_sandbox {
     const char *id;
@@ -26,9 +28,9 @@ struct store_sandbox {
     const char *spec_id;
     const char *session_key;
     int64_t created_at_us;
-    bool begun;       /* the backend has said that the thing was made */
-    bool want_paused; /* a pause was asked for, and no resume since */
-    bool deleting;    /* a deletion was promised */
+    bool begun;             /* the backend has said that the thing was made */
+    bool want_paused;       /* a pause was asked for, and no resume since */
+    bool deleting;          /* a deletion was promised */
     const char *error_json; /* NULL, or the `error` of the sandbox as clients see it */
 };
 

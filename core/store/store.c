@@ -1,0 +1,357 @@
+/* store/store.c: see store.h. Owns the queue, the thread that works it off, and the way of the answers back. What
+ * is written how is the database's business. */
+#include "store/store.h"
+
+#include "base/log.h"
+#include "store/database.h"
+#include "store/directory.h"
+#include "store/operation.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    BATCH = 1024,           /* operations in one transaction */
+                            /* bytes of one operation */
+    MAX_WAITING = 64 << 20, /* bytes of all that wait for the disk */
+    STACK_SIZE = 256 * 1024
+};
+
+/* Operations in the order of the calls. */
+struct queue {
+    struct operation *first, **last;
+};
+
+struct store {
+    struct database *database; /* under database_lock once the thread runs */
+    int lock_fd;               /* keeps other daemons out */
+    pthread_t thread;
+    pthread_mutex_t database_lock;
+
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t more;
+    struct queue waiting, finished;
+    size_t waiting_size;
+    bool closing;
+    struct store_stats stats;
+
+    int finished_fd; /* an eventfd: not loop_post(), so that an answer still on its way can be taken back */
+    struct event finished_event;
+    bool writes_fail; /* the thread's: the last write did, and that was logged */
+};
+
+/* ---- queues --------------------------------------------------------------------------------- */
+
+static void queue_init(struct queue *queue)
+{
+    queue->first = NULL;
+    queue->last = &queue->first;
+}
+
+static void queue_append(struct queue *queue, struct operation *first, struct operation **last)
+{
+    *queue->last = first;
+    queue->last = last;
+}
+
+static void free_operations(struct operation *op)
+{
+    for (struct operation *next; op; op = next) {
+        next = op->next;
+        operation_free(op);
+    }
+}
+
+/* ---- on the thread -------------------------------------------------------------------------- */
+
+/* All in one transaction, which is on disk when this returns. False when it came to nothing as a whole. */
+static bool run_together(struct store *store, struct operation *batch)
+{
+    if (database_begin(store->database, NULL))
+        return false;
+    for (struct operation *op = batch; op; op = op->next) {
+        if (!op->refused)
+            database_run(store->database, op);
+        if (!database_in_transaction(store->database))
+            return false;
+    }
+    return database_commit(store->database, NULL) == 0;
+}
+
+/* Each write a transaction of its own, so that those fail that must and no other. */
+static void run_alone(struct store *store, struct operation *batch)
+{
+    for (struct operation *op = batch; op; op = op->next) {
+        operation_forget_outcome(op);
+        if (!op->refused)
+            database_run(store->database, op);
+    }
+}
+
+static void count_and_log(struct store *store, const struct operation *batch, bool together)
+{
+    struct store_stats stats = {0};
+    const struct sbx_error *why = NULL;
+    for (const struct operation *op = batch; op; op = op->next) {
+        if (op->err) {
+            stats.failures++;
+            why = op->err;
+        } else if (operation_writes(op)) {
+            stats.writes++;
+        }
+    }
+    stats.commits = together ? stats.writes > 0 : stats.writes;
+    if (why)
+        log_error("%s (operations that failed with it: %llu)", why->message,
+                  (unsigned long long)stats.failures);
+    else if (store->writes_fail && stats.writes)
+        log_info("the store works again");
+    if (why || stats.writes)
+        store->writes_fail = why != NULL;
+    pthread_mutex_lock(&store->lock);
+    store->stats.writes += stats.writes;
+    store->stats.commits += stats.commits;
+    store->stats.failures += stats.failures;
+    pthread_mutex_unlock(&store->lock);
+}
+
+static void run_batch(struct store *store, struct operation *batch)
+{
+    size_t writes = 0;
+    for (const struct operation *op = batch; op; op = op->next)
+        writes += operation_writes(op) && !op->refused;
+    pthread_mutex_lock(&store->database_lock);
+    bool together = writes > 1 && run_together(store, batch);
+    if (!together) {
+        database_rollback(store->database);
+        run_alone(store, batch);
+    }
+    pthread_mutex_unlock(&store->database_lock);
+    count_and_log(store, batch, together);
+}
+
+/* Takes up to BATCH operations off the queue, with the lock held. */
+static struct operation *take_batch(struct store *store, struct operation ***last)
+{
+    struct operation *first = store->waiting.first, *op = first;
+    store->waiting_size -= op->size;
+    for (int i = 1; i < BATCH && op->next; i++) {
+        op = op->next;
+        store->waiting_size -= op->size;
+    }
+    store->waiting.first = op->next;
+    if (!op->next)
+        store->waiting.last = &store->waiting.first;
+    op->next = NULL;
+    *last = &op->next;
+    return first;
+}
+
+static void *work(void *arg)
+{
+    struct store *store = arg;
+    pthread_mutex_lock(&store->lock);
+    for (;;) {
+        while (!store->waiting.first && !store->closing)
+            pthread_cond_wait(&store->more, &store->lock);
+        if (!store->waiting.first)
+            break;
+        struct operation **last, *batch = take_batch(store, &last);
+        pthread_mutex_unlock(&store->lock);
+        run_batch(store, batch);
+        pthread_mutex_lock(&store->lock);
+        queue_append(&store->finished, batch, last);
+        pthread_mutex_unlock(&store->lock);
+        uint64_t one = 1;
+        while (write(store->finished_fd, &one, sizeof one) < 0 && errno == EINTR)
+            continue;
+        pthread_mutex_lock(&store->database_lock);
+        database_checkpoint(store->database);
+        pthread_mutex_unlock(&store->database_lock);
+        pthread_mutex_lock(&store->lock);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return NULL;
+}
+
+/* ---- answers, on the loop ------------------------------------------------------------------- */
+
+static void on_finished(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct store *store = arg;
+    uint64_t count;
+    if (read(fd, &count, sizeof count) < 0)
+        return;
+    pthread_mutex_lock(&store->lock);
+    struct operation *op = store->finished.first;
+    queue_init(&store->finished);
+    pthread_mutex_unlock(&store->lock);
+    for (struct operation *next; op; op = next) {
+        next = op->next;
+        operation_tell(op);
+        operation_free(op);
+    }
+}
+
+/* ---- asking, on the loop -------------------------------------------------------------------- */
+
+/* Answers come in the order of the calls, those of what was refused too. */
+static void submit(struct store *store, struct operation *op)
+{
+    pthread_mutex_lock(&store->lock);
+    if (!op->refused && store->waiting_size + op->size > MAX_WAITING)
+        operation_refuse(op, SBX_ERR_UNAVAILABLE, "the disk does not keep up: 64 MiB wait to be stored");
+    store->waiting_size += op->size;
+    queue_append(&store->waiting, op, &op->next);
+    pthread_cond_signal(&store->more);
+    pthread_mutex_unlock(&store->lock);
+}
+
+void store_put_sandbox(struct store *store, const struct store_sandbox *sandbox, store_done done, void *arg)
+{
+    struct operation *op = operation_new_sandbox(PUT_SANDBOX, sandbox, arg);
+    op->told.done = done;
+    submit(store, op);
+}
+
+void store_delete_sandbox(struct store *store, const char *id, store_done done, void *arg)
+{
+    struct operation *op = operation_new_sandbox(DELETE_SANDBOX, &(struct store_sandbox){.id = id}, arg);
+    op->told.done = done;
+    submit(store, op);
+}
+
+void store_put(struct store *store, const char *space, const char *key, const void *value, size_t len,
+               store_done done, void *arg)
+{
+    struct operation *op = operation_new_record(PUT, space, key, value, len, arg);
+    op->told.done = done;
+    submit(store, op);
+}
+
+void store_get(struct store *store, const char *space, const char *key, store_value done, void *arg)
+{
+    struct operation *op = operation_new_record(GET, space, key, NULL, 0, arg);
+    op->told.value = done;
+    submit(store, op);
+}
+
+void store_delete(struct store *store, const char *space, const char *key, store_done done, void *arg)
+{
+    struct operation *op = operation_new_record(DELETE, space, key, NULL, 0, arg);
+    op->told.done = done;
+    submit(store, op);
+}
+
+void store_list(struct store *store, const char *space, const char *prefix, store_keys done, void *arg)
+{
+    struct operation *op = operation_new_record(LIST, space, prefix, NULL, 0, arg);
+    op->told.keys = done;
+    submit(store, op);
+}
+
+/* ---- opening and closing -------------------------------------------------------------------- */
+
+/* Signals are the loop's. */
+static int start_thread(struct store *store)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    int failed = pthread_create(&store->thread, &attributes, work, store);
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+static struct database *open_in(const char *directory, int *lock_fd, struct sbx_error *err)
+{
+    /* A slash at the end would follow a symbolic link. */
+    size_t len = strlen(directory);
+    while (len > 1 && directory[len - 1] == '/')
+        len--;
+    char *path = NULL, *file = NULL;
+    if (asprintf(&path, "%.*s", (int)len, directory) < 0 || asprintf(&file, "%s/" STORE_FILE, path) < 0)
+        abort();
+    struct database *database = NULL;
+    *lock_fd = directory_open(path, err);
+    if (*lock_fd >= 0)
+        database = database_open(file, err);
+    if (*lock_fd >= 0 && !database)
+        close(*lock_fd);
+    free(path);
+    free(file);
+    return database;
+}
+
+struct store *store_open(struct loop *loop, const char *directory, struct sbx_error *err)
+{
+    int lock_fd;
+    struct database *database = open_in(directory, &lock_fd, err);
+    if (!database)
+        return NULL;
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        abort();
+    store->database = database;
+    store->lock_fd = lock_fd;
+    queue_init(&store->waiting);
+    queue_init(&store->finished);
+    pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_init(&store->database_lock, NULL);
+    pthread_cond_init(&store->more, NULL);
+    store->finished_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (store->finished_fd < 0 || start_thread(store))
+        abort(); /* nothing works without it */
+    event_assign(&store->finished_event, loop_base(loop), store->finished_fd, EV_READ | EV_PERSIST,
+                 on_finished, store);
+    event_add(&store->finished_event, NULL);
+    return store;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    pthread_mutex_lock(&store->lock);
+    store->closing = true;
+    pthread_cond_signal(&store->more);
+    pthread_mutex_unlock(&store->lock);
+    pthread_join(store->thread, NULL);
+    event_del(&store->finished_event);
+    close(store->finished_fd);
+    free_operations(store->finished.first);
+    database_close(store->database);
+    close(store->lock_fd);
+    pthread_mutex_destroy(&store->lock);
+    pthread_mutex_destroy(&store->database_lock);
+    pthread_cond_destroy(&store->more);
+    free(store);
+}
+
+int store_load_sandboxes(struct store *store, void (*each)(void *arg, const struct store_sandbox *sandbox),
+                         void *arg, struct sbx_error *err)
+{
+    pthread_mutex_lock(&store->database_lock);
+    int result = database_load(store->database, each, arg, err);
+    pthread_mutex_unlock(&store->database_lock);
+    return result;
+}
+
+struct store_stats store_stats(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    struct store_stats stats = store->stats;
+    pthread_mutex_unlock(&store->lock);
+    return stats;
+}
