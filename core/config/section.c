@@ -77,26 +77,22 @@ static bool tell_misplaced(struct config_reader *reader, const struct section *s
 static void tell_unknown(struct config_reader *reader, const struct section *section, struct config_node *map,
                          struct config_node *node)
 {
-    const char *close = suggest(node->key, &section->keys->name, section->count, sizeof *section->keys);
-    const char *colon = strchr(node->key, ':');
-    if (close) {
-        node_error(node, reader->problems, "unknown key, did you mean %s?", close);
-        return;
-    }
     char names[256], path[NODE_PATH_SIZE];
+    const char *colon = strchr(node->key, ':');
     const struct key *key = colon ? find_key(section, node->key, (size_t)(colon - node->key)) : NULL;
+    const char *close = suggest(node->key, &section->keys->name, section->count, sizeof *section->keys);
     node_path(map, path, sizeof path);
-    if (key)
+    list_keys(section, names, sizeof names);
+    if (key) /* "key:VALUE": the name is more than a name, and not shown */
         config_problem_add(reader->problems, false, node->line, node->column, path,
                            "%s needs a space after its \":\"", key->name);
-    else if (section->secrets) {
-        list_keys(section, names, sizeof names);
+    else if (close)
+        node_error(node, reader->problems, "unknown key, did you mean %s?", close);
+    else if (section->secrets)
         config_problem_add(reader->problems, false, node->line, node->column, path,
                            "unknown key; those known here are %s", names);
-    } else if (!tell_misplaced(reader, section, node)) {
-        list_keys(section, names, sizeof names);
+    else if (!tell_misplaced(reader, section, node))
         node_error(node, reader->problems, "unknown key; those known here are %s", names);
-    }
     node->refused = true;
 }
 

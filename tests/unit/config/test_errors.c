@@ -287,6 +287,9 @@ static void keys_are_checked_and_never_shown(void **state)
         {BACKEND "auth:\n  keys:\n  - {user: a, key:hush}\n",
          "f:4:5: auth.keys[0]: needs one of key, key_file and sha256\n"
          "f:4:15: auth.keys[0]: key needs a space after its \":\""},
+        {BACKEND "auth:\n  keys:\n  - {user: a, key:x}\n",
+         "f:4:5: auth.keys[0]: needs one of key, key_file and sha256\n"
+         "f:4:15: auth.keys[0]: key needs a space after its \":\""},
         {BACKEND "auth:\n  keys:\n  - {user: a, hush}\n",
          "f:4:5: auth.keys[0]: needs one of key, key_file and sha256\n"
          "f:4:15: auth.keys[0]: unknown key; those known here are user, key, key_file, sha256 and role"},
