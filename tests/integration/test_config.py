@@ -44,22 +44,22 @@ def test_the_sample_and_the_quickstart_are_right():
 
 
 def test_bounds():
-    wrong(GOOD + "    max_sandboxes: 0\n", "sandboxd.yaml:7:20: backends.local.max_sandboxes: must be at least 1, got 0")
-    wrong(GOOD + "    max_sandboxes: -1\n", "sandboxd.yaml:7:20: backends.local.max_sandboxes: must be")
+    wrong(GOOD + "    max_sandboxes: 0\n", "sandboxd.yaml:7:5: backends.local.max_sandboxes: must be at least 1, got 0")
+    wrong(GOOD + "    max_sandboxes: -1\n", "sandboxd.yaml:7:5: backends.local.max_sandboxes: must be")
     wrong(GOOD + "    max_sandboxes: 1.5\n",
-          "sandboxd.yaml:7:20: backends.local.max_sandboxes: must be a whole number, got 1.5")
-    wrong(GOOD + "    max_sandboxes: 99999999999999999999\n", "sandboxd.yaml:7:20: backends.local.max_sandboxes: must be")
+          "sandboxd.yaml:7:5: backends.local.max_sandboxes: must be a whole number, got 1.5")
+    wrong(GOOD + "    max_sandboxes: 99999999999999999999\n", "sandboxd.yaml:7:5: backends.local.max_sandboxes: must be")
 
 
 def test_types():
-    wrong(GOOD.replace("[127.0.0.1:3000]", "{a: b}"), "sandboxd.yaml:2:11: server.listen: must be")
+    wrong(GOOD.replace("[127.0.0.1:3000]", "{a: b}"), "sandboxd.yaml:2:3: server.listen: must be")
     wrong(GOOD.replace("127.0.0.1:3000", "nowhere"), "sandboxd.yaml:2:12: server.listen[0]: must be")
-    wrong(GOOD.replace("127.0.0.1:3000", "127.0.0.1:70000"), "sandboxd.yaml:2:12: server.listen[0]: must be")
-    wrong("server: 3\n" + GOOD.split("\n", 2)[2], "sandboxd.yaml:1:9: server: must be a mapping")
+    wrong(GOOD.replace("127.0.0.1:3000", "127.0.0.1:70000"), "sandboxd.yaml:2:12: server.listen[0]: must end in a port")
+    wrong("server: 3\n" + GOOD.split("\n", 2)[2], "sandboxd.yaml:1:1: server: must be a mapping")
     wrong(GOOD + "    health_interval: 5 parsecs\n",
-          "sandboxd.yaml:7:22: backends.local.health_interval: must be a duration such as")
+          "sandboxd.yaml:7:5: backends.local.health_interval: must be a duration such as")
     wrong(GOOD + "log: {level: loud}\n",
-          "sandboxd.yaml:7:14: log.level: must be error, warn, info or debug, got loud")
+          "sandboxd.yaml:7:7: log.level: must be error, warn, info or debug, got loud")
 
 
 def test_unknown_and_double_keys():
@@ -71,13 +71,13 @@ def test_unknown_and_double_keys():
 
 def test_references_to_nothing():
     wrong(GOOD + "default_backend: locl\n",
-          "sandboxd.yaml:7:18: default_backend: must be the name of one of backends, perhaps local, got locl")
-    wrong(GOOD + "specs:\n  - {id: a, backend: cloud}\n", "sandboxd.yaml:8:22: specs[0].backend: must be the name of")
+          "sandboxd.yaml:7:1: default_backend: must be the name of one of backends, perhaps local, got locl")
+    wrong(GOOD + "specs:\n  - {id: a, backend: cloud}\n", "sandboxd.yaml:8:13: specs[0].backend: must be the name of")
     wrong(GOOD + "  other: {plugin: process}\n", "sandboxd.yaml:4:1: default_backend: is missing")
 
 
 def test_what_is_missing():
-    wrong("state_dir: /tmp/state\n", "sandboxd.yaml:1:1: backends: is missing")
+    wrong("state_dir: /tmp/state\n", "sandboxd.yaml: backends: is missing")
     wrong(GOOD.replace("    plugin: process\n", "    max_sandboxes: 1\n"), "sandboxd.yaml:5:3: backends.local.plugin: is missing")
     wrong(GOOD.replace("plugin: process", "plugin:"), "sandboxd.yaml:6:5: backends.local.plugin: has no value")
 
@@ -85,16 +85,16 @@ def test_what_is_missing():
 def test_all_errors_of_a_file_in_one_run_in_its_order():
     wrong("server:\n  listen: [nowhere]\n  max_body: lots\nstate_dir: relative\nbackends:\n  local:\n"
           "    plugin: process\n    over_limit: maybe\nspecs:\n  - {id: a}\n  - {id: a}\n",
-          "sandboxd.yaml:2:12: server.listen[0]:", "sandboxd.yaml:3:13: server.max_body:", "sandboxd.yaml:4:12: state_dir:",
-          "sandboxd.yaml:8:17: backends.local.over_limit:", "sandboxd.yaml:11:10: specs[1].id:")
+          "sandboxd.yaml:2:12: server.listen[0]:", "sandboxd.yaml:3:3: server.max_body:", "sandboxd.yaml:4:1: state_dir:",
+          "sandboxd.yaml:8:5: backends.local.over_limit:", "sandboxd.yaml:11:6: specs[1].id:")
 
 
 def test_environment_variables():
     text = GOOD.replace("/tmp/state", '"${WHERE}/state"')
     assert check(text, env={"WHERE": "/tmp"})[0] == 0
-    wrong(text, "sandboxd.yaml:3:12: state_dir: the environment variable WHERE is not set")
+    wrong(text, "sandboxd.yaml:3:1: state_dir: the environment variable WHERE is not set")
     assert check(GOOD.replace("/tmp/state", "/tmp/a$$b"))[0] == 0
-    wrong(GOOD.replace("/tmp/state", "/tmp/a$b"), "sandboxd.yaml:3:12: state_dir:")
+    wrong(GOOD.replace("/tmp/state", "/tmp/a$b"), "sandboxd.yaml:3:1: state_dir:")
 
 
 def test_secrets_are_not_shown():
@@ -108,7 +108,7 @@ def test_keys_exactly_one_way():
     wrong(GOOD + "auth: {keys: [{user: a}]}\n", "sandboxd.yaml:7:15: auth.keys[0]: needs one of key, key_file and sha256")
     wrong(GOOD + f"auth: {{keys: [{{user: a, key: abcdefghij, sha256: {'0' * 64}}}]}}\n",
           "sandboxd.yaml:7:15: auth.keys[0]: must have only one of")
-    wrong(GOOD + "auth: {keys: [{user: a, key_file: /nonexistent}]}\n", "sandboxd.yaml:7:35: auth.keys[0].key_file:")
+    wrong(GOOD + "auth: {keys: [{user: a, key_file: /nonexistent}]}\n", "sandboxd.yaml:7:25: auth.keys[0].key_file:")
 
 
 def test_without_keys_only_loopback():
@@ -152,16 +152,16 @@ def test_a_device_or_a_directory_is_refused_at_once():
 
 def test_a_plugin_names_the_place_of_a_wrong_option():
     wrong(GOOD + "    options:\n      base_port: 70000\n",
-          "sandboxd.yaml:8:18: backends.local.options.base_port: ")
+          "sandboxd.yaml:8:7: backends.local.options.base_port: ")
     wrong(GOOD + "    options: {base_prt: 1}\n", "sandboxd.yaml:7:")
     wrong(GOOD + "    options: {on_shutdown: explode, stop_timeout: soon, log_size: x, limits: {memory: -1}}\n",
           *["sandboxd.yaml:7:"] * 4)
-    wrong(GOOD + "    options: {run_as: no-such-user-here}\n", "sandboxd.yaml:7:23: backends.local.options.run_as:")
+    wrong(GOOD + "    options: {run_as: no-such-user-here}\n", "sandboxd.yaml:7:15: backends.local.options.run_as:")
 
 
 def test_a_plugin_that_is_not_there():
-    wrong(GOOD.replace("plugin: process", "plugin: nosuch"), "sandboxd.yaml:6:13: backends.local.plugin:")
-    wrong(GOOD.replace("plugin: process", "plugin: /etc/passwd"), "sandboxd.yaml:6:13: backends.local.plugin:")
+    wrong(GOOD.replace("plugin: process", "plugin: nosuch"), "sandboxd.yaml:5:3: backends.local.plugin: there is no")
+    wrong(GOOD.replace("plugin: process", "plugin: /etc/passwd"), "sandboxd.yaml:5:3: backends.local.plugin:")
 
 
 def test_json_is_yaml():
@@ -190,7 +190,7 @@ def test_a_start_with_a_wrong_file_logs_its_errors_and_exits_1(make_daemon):
     daemon = make_daemon(text="backends: {a: {plugin: process, colour: red}}\nlog: {level: loud}\n")
     daemon.spawn()
     assert daemon.process.wait(20) == 1
-    assert ":1:33: backends.a.colour:" in daemon.log() and ":2:14: log.level:" in daemon.log()
+    assert ":1:33: backends.a.colour:" in daemon.log() and ":2:7: log.level:" in daemon.log()
 
 
 def test_check_has_no_side_effects(tmp_path):
