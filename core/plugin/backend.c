@@ -63,9 +63,8 @@ static void end_services(struct backend *backend)
     children_end(backend);
 }
 
-static void settle(void *arg)
+void instance_close_if_idle(struct backend *backend)
 {
-    struct backend *backend = arg;
     if (backend->state != INSTANCE_QUIESCED)
         return;
     if (backend->opened && !backend->quiesced) { /* retired while its open() was still in flight */
@@ -84,6 +83,11 @@ static void settle(void *arg)
     backend->module = NULL;
     backend->env->closed(backend->env->closed_arg, backend);
     backend_unref(backend);
+}
+
+static void settle(void *arg)
+{
+    instance_close_if_idle(arg);
 }
 
 static void on_overdue(evutil_socket_t fd, short what, void *arg)

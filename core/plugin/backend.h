@@ -56,7 +56,8 @@ struct backend_operation *backend_start(struct backend *backend, const struct sb
 enum backend_verb { BACKEND_PAUSE, BACKEND_RESUME, BACKEND_STOP, BACKEND_REMOVE, BACKEND_CONFIRM };
 struct backend_operation *backend_act(struct backend *backend, enum backend_verb verb, const char *sandbox_id,
                                       uint32_t timeout_ms, backend_done done, void *arg);
-struct backend_operation *backend_list(struct backend *backend, uint32_t timeout_ms, backend_done done, void *arg);
+struct backend_operation *backend_list(struct backend *backend, uint32_t timeout_ms, backend_done done,
+                                       void *arg);
 struct backend_operation *backend_describe(struct backend *backend, uint32_t timeout_ms, backend_done done,
                                            void *arg);
 /* Not bounded in time where it follows. */

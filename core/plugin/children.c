@@ -88,7 +88,7 @@ static int spawn_with(const struct sbx_spawn *spawn, const struct passed *passed
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t all, none;
-    sigfillset(&all);
+    memset(&all, 0xff, sizeof all); /* sigfillset() leaves out two of glibc's own, which would stay ignored */
     sigemptyset(&none);
     if (posix_spawn_file_actions_init(&actions) != 0 || posix_spawnattr_init(&attributes) != 0)
         abort();

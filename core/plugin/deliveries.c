@@ -109,6 +109,20 @@ void deliveries_drop_events(struct backend *backend)
     backend->last = at;
 }
 
+void deliveries_withdraw(struct backend *backend, const struct backend_operation *operation)
+{
+    struct delivery **at = &backend->first;
+    while (*at && (*at)->operation != operation)
+        at = &(*at)->next;
+    struct delivery *delivery = *at;
+    if (!delivery)
+        return;
+    *at = delivery->next;
+    if (!*at)
+        backend->last = at;
+    release(backend, delivery);
+}
+
 void deliveries_finish(struct backend *backend)
 {
     deliveries_drop_events(backend);

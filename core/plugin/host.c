@@ -1,9 +1,9 @@
 /* plugin/host.c: the table of services, and those of them that are a few lines: what a plugin says about the
  * world, its log, clock and randomness. The others have a file each. */
 #include "base/clock.h"
-#include "plugin/check.h"
 #include "plugin/instance.h"
 #include "plugin/observation.h"
+#include "plugin/options.h"
 #include "plugin/sanitize.h"
 
 #include <stdarg.h>
@@ -133,8 +133,8 @@ const struct sbx_host *host_table(void)
         .available = available,
         .relist = relist,
         .on_shutdown = on_shutdown,
-        .option_error = check_error,
-        .option_warning = check_warning,
+        .option_error = options_error,
+        .option_warning = options_warning,
         .log = host_log,
         .now_ms = clock_ms,
         .now_us = clock_wall_us,

@@ -94,6 +94,8 @@ void instance_activate(struct backend *backend);
 void instance_retire(struct backend *backend);
 /* To be called when something that close() waits for has ended. */
 void instance_settle(struct backend *backend);
+/* The same at once; only where no code of the plugin is on the stack. */
+void instance_close_if_idle(struct backend *backend);
 /* For a daemon that ends: whatever could still call into an instance that never closes is taken away. */
 void instance_abandon(struct backend *backend);
 struct backend *instance_of(struct sbx_backend *abi);
@@ -113,6 +115,7 @@ int deliveries_report(struct backend *backend, struct sbx_observation *observati
 void deliveries_available(struct backend *backend);
 void deliveries_relist(struct backend *backend);
 void deliveries_answer(struct backend *backend, struct backend_operation *operation);
+void deliveries_withdraw(struct backend *backend, const struct backend_operation *operation);
 
 /* operation.c */
 enum operation_verb {

@@ -4,15 +4,13 @@
  * so a null that is there, in a document or as one, is the address of `null_value` instead. */
 #include "plugin/json.h"
 
-#include "plugin/sanitize.h"
+#include "plugin/json_syntax.h"
 
-#include <ctype.h>
 #include <json-c/json.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { JSON_DEPTH = 64 };
 
 static char null_value;
 
@@ -26,71 +24,31 @@ static sbx_json *outside(struct json_object *object)
     return object ? (sbx_json *)object : (sbx_json *)(void *)&null_value;
 }
 
-/* A zero byte, as itself or escaped, would end the C strings that this table gives out. */
-static bool has_zero(const char *text, size_t len)
-{
-    if (memchr(text, '\0', len))
-        return true;
-    for (const char *at = text; (at = memchr(at, '\\', len - (size_t)(at - text)));) {
-        size_t left = len - (size_t)(at - text);
-        if (left >= 6 && memcmp(at + 1, "u0000", 5) == 0)
-            return true;
-        if (left < 2)
-            return false;
-        at += 2;
-    }
-    return false;
-}
-
-static bool is_blank(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (text[i] != ' ' && text[i] != '\t' && text[i] != '\r' && text[i] != '\n')
-            return false;
-    return true;
-}
-
 static sbx_json *parse(const char *text, size_t len, const char **why)
 {
     const char *ignored;
     if (!why)
         why = &ignored;
-    if (!text || len > INT32_MAX || !sanitize_is_utf8(text, len)) {
-        *why = text && len <= INT32_MAX ? "it is not UTF-8" : "there is no text, or 2 GiB of it";
+    if (!text || len >= INT32_MAX) {
+        *why = "there is no text, or 2 GiB of it";
         return NULL;
     }
-    if (has_zero(text, len)) {
-        *why = "it has a zero byte in it";
+    if (!json_syntax(text, len, why))
         return NULL;
-    }
-    /* json-c counts the value inside the innermost brackets as a level of its own. */
-    struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH + 1);
+    /* json-c counts what is inside of the innermost brackets as a level of its own. */
+    struct json_tokener *tokener = json_tokener_new_ex(JSON_MAX_DEPTH + 2);
     if (!tokener)
         abort();
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
     struct json_object *object = json_tokener_parse_ex(tokener, text, (int)len);
-    enum json_tokener_error error = json_tokener_get_error(tokener);
-    size_t end = json_tokener_get_parse_end(tokener);
-    if (error == json_tokener_continue) { /* a number may go on until something else comes */
+    if (json_tokener_get_error(tokener) ==
+        json_tokener_continue) /* a number may go on until something else comes */
         object = json_tokener_parse_ex(tokener, "", 1);
-        error = json_tokener_get_error(tokener);
-        end = len;
-    }
-    sbx_json *result = NULL;
-    if (error == json_tokener_continue)
-        *why = "it ends too early";
-    else if (error == json_tokener_error_depth)
-        *why = "it is nested more than 64 levels deep";
-    else if (error != json_tokener_success)
-        *why = json_tokener_error_desc(error);
-    else if (!is_blank(text + end, len - end))
-        *why = "something follows after its end";
-    else
-        result = outside(object);
-    if (!result)
-        json_object_put(object);
+    bool ok = json_tokener_get_error(tokener) == json_tokener_success;
     json_tokener_free(tokener);
-    return result;
+    if (ok)
+        return outside(object);
+    *why = "there is no memory for it";
+    return NULL;
 }
 
 static void json_free(sbx_json *owned)

@@ -158,6 +158,9 @@ void backend_cancel(struct backend_operation *operation, bool forget)
     ask_to_cancel(operation);
     if (forget) {
         operation->answered = true;
+        if (operation->queued)
+            deliveries_withdraw(operation->backend, operation);
+        operation->queued = false;
         buffer_clear(&operation->stream);
         free_if_over(operation);
     }

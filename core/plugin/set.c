@@ -3,9 +3,9 @@
 #include "plugin/set.h"
 
 #include "base/error.h"
-#include "plugin/check.h"
 #include "plugin/instance.h"
 #include "plugin/locate.h"
+#include "plugin/options.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -146,8 +146,8 @@ static bool candidate_check(struct candidate *candidate, const struct config *co
         return false;
     }
     struct sbx_backend_config settings =
-        check_config(config, candidate->settings, candidate->module, candidate->path, NULL);
-    return check_options(candidate->module, &settings, candidate->settings, problems);
+        options_settings(config, candidate->settings, candidate->module, candidate->path, NULL);
+    return options_check(candidate->module, &settings, candidate->settings, problems);
 }
 
 /* ---- prepare: open ---- */
@@ -201,7 +201,7 @@ static void open_candidate(struct preparation *preparation, struct candidate *ca
 {
     candidate->backend = instance_create(preparation->set->env, candidate->module, candidate->settings->name,
                                          candidate->settings->digest, preparation->next->public_url);
-    struct sbx_backend_config settings = check_config(
+    struct sbx_backend_config settings = options_settings(
         preparation->next, candidate->settings, candidate->module, candidate->path, candidate->state_dir);
     candidate->module = NULL; /* the instance has it now */
     instance_open(candidate->backend, &settings, OPEN_TIMEOUT_MS, on_opened, candidate);
@@ -485,6 +485,10 @@ void backend_set_destroy(struct backend_set *set)
     }
     backend_set_rollback(set);
     list_retire(set, &set->current, &(struct list){0});
+    for (struct backend *backend = set->retired, *after; backend; backend = after) {
+        after = backend->next;
+        instance_close_if_idle(backend);
+    }
     bool left = set->retired != NULL;
     for (struct backend *backend; (backend = set->retired);) {
         set->retired = backend->next;

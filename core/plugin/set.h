@@ -23,11 +23,12 @@ struct backend_set_deps {
     struct loop *loop;
     struct pool *pool;
     struct client *client;
-    struct store *store;          /* may be NULL where nothing is opened (--check) */
+    struct store *store;            /* may be NULL where nothing is opened (--check) */
     const char *default_plugin_dir; /* where NAME.so is looked for when the configuration names no folder */
 };
 
-struct backend_set *backend_set_create(const struct backend_set_deps *deps, const struct backend_events *events);
+struct backend_set *backend_set_create(const struct backend_set_deps *deps,
+                                       const struct backend_events *events);
 /* The steps of a reload part (config/reload.h). */
 void backend_set_prepare(struct backend_set *set, const struct config *old, struct config *next,
                          struct config_problems *problems, reload_prepared prepared, void *transaction);
@@ -35,7 +36,8 @@ void backend_set_commit(struct backend_set *set, struct config *next);
 void backend_set_rollback(struct backend_set *set);
 
 /* --check: loads each plugin and has it check its options, opens nothing. Does not need a running loop. */
-void backend_set_check(struct backend_set *set, const struct config *config, struct config_problems *problems);
+void backend_set_check(struct backend_set *set, const struct config *config,
+                       struct config_problems *problems);
 
 /* Between prepare's end and commit these are the instances to come; otherwise the current ones. */
 size_t backend_set_count(const struct backend_set *set);

@@ -194,7 +194,7 @@ void harness_add(struct config *config, const char *name, const char *plugin, co
         backend->digest[16 + i % 16] = (uint8_t)(backend->digest[16 + i % 16] * 31 + options[i]);
 }
 
-static void on_prepared(void *transaction, bool ok)
+void harness_prepared(void *transaction, bool ok)
 {
     struct harness *harness = transaction;
     assert_false(harness->prepared);
@@ -205,7 +205,7 @@ static void on_prepared(void *transaction, bool ok)
 bool harness_prepare(struct harness *harness, struct config *config)
 {
     harness->prepared = false;
-    backend_set_prepare(harness->set, NULL, config, &harness->problems, on_prepared, harness);
+    backend_set_prepare(harness->set, NULL, config, &harness->problems, harness_prepared, harness);
     RUN_UNTIL(harness, harness->prepared);
     return harness->ok;
 }

@@ -57,6 +57,7 @@ struct config *harness_config(struct harness *harness);
 void harness_add(struct config *config, const char *name, const char *plugin, const char *options);
 /* prepare(); then commit() when that was ok. */
 bool harness_prepare(struct harness *harness, struct config *config);
+void harness_prepared(void *transaction, bool ok); /* a reload_prepared; `transaction` is the harness */
 bool harness_apply(struct harness *harness, struct config *config);
 /* Both, for one backend "b" of the plugin `misbehave` that does so. */
 struct backend *harness_misbehave(struct harness *harness, const char *how);

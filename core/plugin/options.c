@@ -1,5 +1,5 @@
-/* plugin/check.c: see check.h. Owns one run of validate(); opens nothing. */
-#include "plugin/check.h"
+/* plugin/options.c: see options.h. Owns one run of validate(); opens nothing. */
+#include "plugin/options.h"
 
 #include "plugin/instance.h"
 #include "plugin/sanitize.h"
@@ -31,19 +31,19 @@ static void add(struct sbx_check *check, bool warning, const char *path, const c
     check->errors += !warning;
 }
 
-void check_error(struct sbx_check *check, const char *path, const char *message)
+void options_error(struct sbx_check *check, const char *path, const char *message)
 {
     add(check, false, path, message);
 }
 
-void check_warning(struct sbx_check *check, const char *path, const char *message)
+void options_warning(struct sbx_check *check, const char *path, const char *message)
 {
     add(check, true, path, message);
 }
 
-struct sbx_backend_config check_config(const struct config *config, const struct config_backend *backend,
-                                       const struct module *module, const char *plugin_path,
-                                       const char *state_dir)
+struct sbx_backend_config options_settings(const struct config *config, const struct config_backend *backend,
+                                           const struct module *module, const char *plugin_path,
+                                           const char *state_dir)
 {
     return (struct sbx_backend_config){
         .size = sizeof(struct sbx_backend_config),
@@ -58,12 +58,12 @@ struct sbx_backend_config check_config(const struct config *config, const struct
     };
 }
 
-bool check_options(const struct module *module, const struct sbx_backend_config *settings,
+bool options_check(const struct module *module, const struct sbx_backend_config *settings,
                    const struct config_backend *backend, struct config_problems *problems)
 {
     struct sbx_check check = {.backend = backend, .problems = problems};
     int result = module_ops(module)->validate(host_table(), &check, settings);
     if (result != 0 && check.errors == 0)
-        check_error(&check, "", "the plugin refuses these options and does not say why");
+        options_error(&check, "", "the plugin refuses these options and does not say why");
     return check.errors == 0;
 }
