@@ -1,0 +1,283 @@
+/* directory.c: see directory.h. Knows no sandbox. */
+#include "directory.h"
+
+#include "failure.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+
+/* ---- the base -------------------------------------------------------------------------------- */
+
+/* Makes the missing parents of a path; that of the last part is left to the caller. */
+static void make_parents(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(path, 0755);
+        *slash = '/';
+    }
+}
+
+static bool may_pass(const struct stat *status, uid_t uid, gid_t gid)
+{
+    if (uid == 0)
+        return true;
+    mode_t needed = status->st_uid == uid ? S_IXUSR : status->st_gid == gid ? S_IXGRP : S_IXOTH;
+    return status->st_mode & needed;
+}
+
+/* Can that user get to the directory from the root? */
+static int check_passage(const char *path, uid_t uid, gid_t gid, struct sbx_error *err)
+{
+    char part[1200];
+    snprintf(part, sizeof part, "%.1150s/", path);
+    for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        struct stat status;
+        *slash = '\0';
+        if (stat(part, &status) == 0 && !may_pass(&status, uid, gid))
+            return failure_set(
+                err, SBX_ERR_REFUSED, "INVALID_OPTIONS",
+                "base_working_dir: %.200s can't be passed by the user of run_as; give it mode 0711", part);
+        *slash = '/';
+    }
+    return 0;
+}
+
+int directory_open_base(const char *path, uid_t uid, gid_t gid, struct sbx_error *err)
+{
+    char text[1100];
+    size_t len = (size_t)snprintf(text, sizeof text, "%s", path);
+    while (len > 1 && len < sizeof text && text[len - 1] == '/')
+        text[--len] = '\0'; /* or O_NOFOLLOW would follow */
+    make_parents(text);
+    bool made = mkdir(text, 0700) == 0;
+    int fd = open(text, OPEN_DIRECTORY);
+    if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+        return failure_set(err, SBX_ERR_REFUSED, "INVALID_OPTIONS",
+                           "base_working_dir: %.200s is not a directory, or is a symbolic link", text);
+    if (fd < 0)
+        return failure_errno(err, errno, "base_working_dir: %.200s can't be opened or made", text);
+    if (made)
+        (void)fchmod(fd, 0711);
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        failure_errno(err, errno, "base_working_dir: %.200s", text);
+    else if (status.st_uid != geteuid())
+        failure_set(err, SBX_ERR_REFUSED, "INVALID_OPTIONS",
+                    "base_working_dir: %.200s belongs to another user (uid %u)", text,
+                    (unsigned)status.st_uid);
+    else if (status.st_mode & (S_IWGRP | S_IWOTH))
+        failure_set(err, SBX_ERR_REFUSED, "INVALID_OPTIONS",
+                    "base_working_dir: %.200s may be written to by others; give it mode 0711", text);
+    else if (check_passage(text, uid, gid, err) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* ---- a sandbox's own ------------------------------------------------------------------------- */
+
+/* Goes down `inner`, one part after the other, making them where `make`. Takes `fd`. */
+static int enter(int fd, const char *inner, bool make, uid_t uid, gid_t gid, struct sbx_error *err)
+{
+    char part[256];
+    for (const char *at = inner ? inner : ""; *at;) {
+        size_t len = strcspn(at, "/");
+        bool skip = len == 0 || (len == 1 && *at == '.');
+        if (len >= sizeof part || (len == 2 && at[0] == '.' && at[1] == '.')) {
+            close(fd);
+            return failure_set(err, SBX_ERR_INVALID, SBX_CODE_START_FAILED,
+                               "working_dir: %.200s does not stay within the sandbox's directory", inner);
+        }
+        memcpy(part, at, len);
+        part[len] = '\0';
+        at += at[len] ? len + 1 : len;
+        if (skip)
+            continue;
+        bool made = make && mkdirat(fd, part, 0700) == 0;
+        int next = openat(fd, part, OPEN_DIRECTORY);
+        if (next < 0 || (made && fchown(next, uid, gid) != 0)) {
+            failure_errno(err, errno, "working_dir: %.200s", inner);
+            close(fd);
+            if (next >= 0)
+                close(next);
+            return -1;
+        }
+        close(fd);
+        fd = next;
+    }
+    return fd;
+}
+
+int directory_make(int base, const char *name, const char *inner, uid_t uid, gid_t gid, struct sbx_error *err)
+{
+    if (mkdirat(base, name, 0700) != 0)
+        return failure_errno(err, errno, "the sandbox's directory can't be made");
+    int fd = openat(base, name, OPEN_DIRECTORY);
+    if (fd < 0 || fchown(fd, uid, gid) != 0) {
+        failure_errno(err, errno, "the sandbox's directory can't be made");
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    return enter(fd, inner, true, uid, gid, err);
+}
+
+int directory_open(int base, const char *name, const char *inner, struct sbx_error *err)
+{
+    int fd = openat(base, name, OPEN_DIRECTORY);
+    if (fd < 0)
+        return failure_errno(err, errno, "the sandbox's directory can't be opened");
+    return enter(fd, inner, false, 0, 0, err);
+}
+
+/* ---- removal --------------------------------------------------------------------------------- */
+
+/* A directory of ours may have any mode: it is opened by its inode, without following a link, and given
+ * the mode that emptying it needs. */
+static int open_to_empty(int parent, const char *name)
+{
+    int fd = openat(parent, name, OPEN_DIRECTORY);
+    if (fd < 0 && errno == EACCES) {
+        char self[64];
+        int path = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (path < 0)
+            return -1;
+        snprintf(self, sizeof self, "/proc/self/fd/%d", path);
+        (void)chmod(self, 0700);
+        close(path);
+        fd = openat(parent, name, OPEN_DIRECTORY);
+    } else if (fd >= 0) {
+        (void)fchmod(fd, 0700);
+    }
+    return fd;
+}
+
+/* Removes `name` from `dir`, or moves it to `top` when it is a directory that is not empty: so that no
+ * path gets deeper than two and nothing is remembered on the way down. Counts what it did in `done`. */
+static int take_out(int dir, int top, const char *name, uint64_t *next_name, uint64_t *done)
+{
+    if (unlinkat(dir, name, 0) == 0)
+        return ++*done, 0;
+    if (errno != EISDIR && errno != EPERM)
+        return errno == ENOENT ? 0 : -1;
+    if (unlinkat(dir, name, AT_REMOVEDIR) == 0)
+        return ++*done, 0;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return errno == ENOENT ? 0 : -1;
+    if (dir == top)
+        return 0;
+    for (unsigned attempt = 0; attempt < 1000; attempt++) {
+        char moved[32];
+        snprintf(moved, sizeof moved, ".removing-%llu", (unsigned long long)(*next_name)++);
+        if (renameat(dir, name, top, moved) == 0)
+            return ++*done, 0;
+        if (errno == EACCES) { /* its own mode has to let its ".." be changed */
+            int fd = open_to_empty(dir, name);
+            if (fd < 0)
+                return -1;
+            close(fd);
+        } else if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR) {
+            return errno == ENOENT ? 0 : -1;
+        }
+    }
+    return -1;
+}
+
+/* One pass over the entries of `dir`, which is closed. */
+static int empty_once(int dir, int top, uint64_t *next_name, uint64_t *done, bool *any)
+{
+    DIR *stream = fdopendir(dir);
+    if (!stream) {
+        close(dir);
+        return -1;
+    }
+    int result = 0, error = 0;
+    for (const struct dirent *entry; (entry = readdir(stream));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        *any = true;
+        if (take_out(dirfd(stream), top, entry->d_name, next_name, done) != 0) {
+            result = -1;
+            error = errno;
+        }
+    }
+    closedir(stream);
+    errno = error;
+    return result;
+}
+
+/* One pass over `top`: files go, and each directory in it is emptied, its inner ones coming up here. */
+static int empty_top(int top, uint64_t *next_name, uint64_t *done, bool *any)
+{
+    int again = openat(top, ".", OPEN_DIRECTORY);
+    DIR *stream = again < 0 ? NULL : fdopendir(again);
+    if (!stream) {
+        if (again >= 0)
+            close(again);
+        return -1;
+    }
+    int result = 0, error = 0;
+    for (const struct dirent *entry; (entry = readdir(stream));) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+            continue;
+        *any = true;
+        uint64_t before = *done;
+        int failed = take_out(top, top, name, next_name, done);
+        if (failed == 0 && *done == before) { /* a directory that is not empty */
+            bool inside = false;
+            int dir = open_to_empty(top, name);
+            if (dir >= 0)
+                failed = empty_once(dir, top, next_name, done, &inside);
+            else
+                failed = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+            if (failed == 0)
+                failed = take_out(top, top, name, next_name, done);
+        }
+        if (failed != 0) {
+            result = -1;
+            error = errno;
+        }
+    }
+    closedir(stream);
+    errno = error;
+    return result;
+}
+
+int directory_remove(int parent, const char *name, struct sbx_error *err)
+{
+    uint64_t next_name = 0;
+    for (unsigned idle = 0; idle < 100;) {
+        uint64_t done = 0;
+        if (take_out(parent, parent, name, &next_name, &done) != 0 && errno != EBUSY)
+            return failure_errno(err, errno, "%.200s can't be removed", name);
+        if (done > 0 || (faccessat(parent, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT))
+            return 0;
+        int top = open_to_empty(parent, name);
+        if (top < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)) {
+            idle++;
+            continue;
+        }
+        if (top < 0)
+            return failure_errno(err, errno, "%.200s can't be removed", name);
+        bool any = false;
+        int failed = empty_top(top, &next_name, &done, &any), error = errno;
+        close(top);
+        if (failed != 0 && done == 0)
+            return failure_errno(err, error, "what is in %.200s can't be removed", name);
+        if (done == 0)
+            idle++;
+    }
+    return failure_set(err, SBX_ERR_CONFLICT, SBX_CODE_INTERNAL, "%.200s is being filled while it is removed",
+                       name);
+}

@@ -1,0 +1,27 @@
+/* directory.h: directories in which a sandbox may have done anything. All of it blocks.
+ */
+#ifndef PROCESS_DIRECTORY_H
+#define PROCESS_DIRECTORY_H
+
+#include <sandboxd/error.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Opens the folder in which sandboxes have theirs, and makes it (0711, its parents too) when it is
+ * missing. Refuses a symbolic link, one that belongs to somebody else, and one that others may write to.
+ * `uid`: who has to pass through it, with his `gid`. The descriptor, or -1. */
+int directory_open_base(const char *path, uid_t uid, gid_t gid, struct sbx_error *err);
+
+/* Makes `name` in `base` with mode 0700, owned by uid and gid, and in it the folders of `inner` (may be NULL
+ * or ""; a leading slash does not count). Returns a descriptor of the innermost; -1 with `err`. */
+int directory_make(int base, const char *name, const char *inner, uid_t uid, gid_t gid,
+                   struct sbx_error *err);
+/* Opens what directory_make() made. */
+int directory_open(int base, const char *name, const char *inner, struct sbx_error *err);
+
+/* Removes `name` in `parent` with all that is in it. Follows no link and leaves no mount point, whatever is
+ * renamed meanwhile; takes constant memory and no recursion, however deep the tree is. 0 when there is no
+ * such thing; -1 with `err`. */
+int directory_remove(int parent, const char *name, struct sbx_error *err);
+
+#endif

@@ -1,0 +1,169 @@
+/* inspect.c: the job that finds out what there is of a sandbox (job.h). */
+#include "cgroup.h"
+#include "control_dir.h"
+#include "job.h"
+#include "link.h"
+#include "logfile.h"
+#include "record.h"
+#include "sweep.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct inspection {
+    struct sandbox *sandbox;
+    const struct sbx_host *host;
+    const char *python;
+    int state_dir;
+    char id[SANDBOX_ID_MAX + 1];
+
+    int dir; /* of what was found; -1: nothing */
+    bool exists, locked, swept, sweep_failed;
+    struct record record;
+    struct wire_status exit;
+    struct sbx_error error;
+    char tail[3000];
+    char program[256]; /* the first word of its command */
+};
+
+/* The supervisor was killed, or never ran: ends what may be left, and records that as the end, so that it is
+ * done once. */
+static void clean_up(struct inspection *job)
+{
+    struct limits_groups *groups = malloc(sizeof *groups);
+    if (!groups)
+        abort();
+    record_groups(&job->record, groups);
+    if (groups->unified)
+        (void)cgroup_kill(groups->dirs[0]);
+    job->sweep_failed = sweep_processes(job->id, &job->error) != 0;
+    for (uint32_t i = 0; i < groups->count; i++)
+        (void)cgroup_remove(groups->dirs[i], 1000);
+    free(groups);
+    job->exit = (struct wire_status){
+        .size = sizeof job->exit,
+        .version = WIRE_VERSION,
+        .phase = WIRE_EXITED,
+        .flags = WIRE_SUPERVISOR_LOST,
+        .exit_code = -1,
+        .incarnation = (uint64_t)record_integer(&job->record, "incarnation"),
+    };
+    job->swept = !job->sweep_failed;
+    if (job->swept)
+        (void)control_dir_write_exit(job->dir, &job->exit);
+}
+
+static void inspect_run(void *arg)
+{
+    struct inspection *job = arg;
+    job->dir = control_dir_open(job->state_dir, job->id);
+    if (job->dir < 0)
+        return;
+    /* The lock first: whoever begins to launch after this has it before anything else changes. */
+    job->locked = control_dir_locked(job->dir);
+    job->exists = record_read(&job->record, job->host->json, job->dir) == 0;
+    uint64_t incarnation = job->exists ? (uint64_t)record_integer(&job->record, "incarnation") : 0;
+    if (job->exists && !job->locked && !control_dir_read_exit(job->dir, incarnation, &job->exit)) {
+        /* Held through the cleaning, so that no launch of another instance comes in between. */
+        int lock = control_dir_lock(job->dir);
+        job->locked = lock < 0;
+        if (lock >= 0 && !control_dir_read_exit(job->dir, incarnation, &job->exit))
+            clean_up(job);
+        if (lock >= 0)
+            close(lock);
+    }
+    if (job->exists) {
+        const struct sbx_json_api *json = job->host->json;
+        snprintf(job->program, sizeof job->program, "%s",
+                 json->string(json->at(json->get(record_spec(&job->record), "command"), 0), job->python));
+        logfile_last(job->dir, job->tail, sizeof job->tail);
+    }
+}
+
+static void keep_text(char **to, const char *text)
+{
+    if (text && *to && strcmp(*to, text) == 0)
+        return;
+    free(*to);
+    *to = text ? strdup(text) : NULL;
+    if (text && !*to)
+        abort();
+}
+
+static void take_record(struct sandbox *sandbox, const struct record *record)
+{
+    keep_text(&sandbox->owner, record_text(record, "owner"));
+    keep_text(&sandbox->spec_id, record_text(record, "spec_id"));
+    keep_text(&sandbox->session_key, record_text(record, "session_key"));
+    sandbox->created_at_us = record_integer(record, "created_at_us");
+    sandbox->port = (uint16_t)record_integer(record, "port");
+    sandbox->attempt = (uint32_t)record_integer(record, "attempt");
+    sandbox->incarnation = (uint64_t)record_integer(record, "incarnation");
+}
+
+/* A supervisor, or a launch of another instance, has the lock: connects, or comes back in a little while. */
+static void reach(struct sandbox *sandbox, int dir)
+{
+    if (link_connect(sandbox, dir) == 0) {
+        sandbox_arm(sandbox, GUARD_MS);
+        return;
+    }
+    unsigned shift = sandbox->lookups < 10 ? sandbox->lookups : 10;
+    sandbox->lookups++;
+    sandbox_arm(sandbox, UINT64_C(1) << shift);
+}
+
+static void inspect_done(void *arg)
+{
+    struct inspection *job = arg;
+    struct sandbox *sandbox = job->sandbox;
+    const struct sbx_host *host = job->host;
+    struct sbx_backend *public = sandbox->backend->public;
+    sandbox->jobs--;
+    sandbox->busy = false;
+    if (job->exists)
+        take_record(sandbox, &job->record);
+    if (sandbox->link >= 0) {
+        keep_text(&sandbox->tail, job->tail); /* all that was wanted */
+    } else if (job->locked) {
+        reach(sandbox, job->dir);
+    } else if (!job->exists) {
+        sandbox_set_life(sandbox, LIFE_ABSENT);
+    } else if (job->sweep_failed) {
+        host->log(public, SBX_LOG_ERROR, job->id, "its supervisor is gone: %s", job->error.message);
+        sandbox->lookups = 10;
+        reach(sandbox, job->dir);
+    } else {
+        if (job->swept)
+            host->log(public, SBX_LOG_WARN, job->id,
+                      "its supervisor is gone; what was left of it has been ended");
+        sandbox->status = job->exit;
+        keep_text(&sandbox->tail, job->tail);
+        keep_text(&sandbox->program, job->exit.phase == WIRE_FAILED ? job->program : NULL);
+        sandbox_set_life(sandbox, LIFE_DEAD);
+    }
+    record_finish(&job->record);
+    if (job->dir >= 0)
+        close(job->dir);
+    free(job);
+    sandbox_step(sandbox);
+}
+
+void inspect_begin(struct sandbox *sandbox)
+{
+    const struct sbx_host *host = sandbox->backend->host;
+    struct inspection *job = calloc(1, sizeof *job);
+    if (!job)
+        abort();
+    job->sandbox = sandbox;
+    job->host = host;
+    job->python = sandbox->backend->options.python_executable;
+    job->state_dir = sandbox->backend->state_dir;
+    job->dir = -1;
+    memcpy(job->id, sandbox->id, strlen(sandbox->id) + 1);
+    sandbox->jobs++;
+    sandbox->busy = true;
+    host->work(sandbox->backend->public, inspect_run, inspect_done, job);
+}

@@ -1,0 +1,48 @@
+/* limits.h: control groups (cgroups(7)) for the sandboxes of a backend.
+ *
+ * A group of version 2 where one can be made, since it freezes and kills a whole tree at once; without it
+ * the supervisor does that with signals. And groups for `limits`, in the hierarchy of either version that
+ * has the controller: a limit that can't be enforced is an error, never ignored.
+ *
+ * Groups are made below the daemon's own, as sandboxd/SANDBOX_ID. All of this may block for a little.
+ */
+#ifndef PROCESS_LIMITS_H
+#define PROCESS_LIMITS_H
+
+#include "options.h"
+
+#include <limits.h>
+
+enum { LIMITS_GROUPS_MAX = 4, LIMITS_CONTROLLERS = 3 };
+
+/* Where groups are made. An empty text: nowhere. */
+struct limits {
+    char unified[PATH_MAX];                        /* version 2: the daemon's own group */
+    char controller[LIMITS_CONTROLLERS][PATH_MAX]; /* memory, cpu, pids: version 1, the daemon's own group */
+    bool in_unified[LIMITS_CONTROLLERS];           /* the limit is set in version 2 */
+};
+
+/* The groups of one sandbox. */
+struct limits_groups {
+    char dirs[LIMITS_GROUPS_MAX][PATH_MAX];
+    uint32_t count;
+    bool unified; /* the first is of version 2 */
+};
+
+/* Finds where, without making anything. `mounts` and `own` are the texts of /proc/self/mountinfo and
+ * /proc/self/cgroup; NULL reads them. -1 when a limit of `options` has no place, `err` says which and why. */
+int limits_find(struct limits *limits, const struct options *options, const char *mounts, const char *own,
+                struct sbx_error *err);
+/* Makes the groups that hold those of the sandboxes. -1 as above; without limits it always succeeds, and
+ * `limits->unified` is emptied when there can be no group. */
+int limits_prepare(struct limits *limits, const struct options *options, struct sbx_error *err);
+/* Removes them when they are empty. */
+void limits_release(const struct limits *limits);
+
+/* Makes the groups of one sandbox and sets its limits. -1 with nothing left behind. */
+int limits_make(struct limits_groups *groups, const struct limits *limits, const struct options *options,
+                const char *sandbox_id, struct sbx_error *err);
+/* Removes the groups of a sandbox that has no process, as far as they are known without a record. */
+void limits_remove(const struct limits *limits, const char *sandbox_id);
+
+#endif

@@ -1,0 +1,30 @@
+/* tree.h: all processes of the sandbox, wherever they went.
+ *
+ * The supervisor is a child subreaper (PR_SET_CHILD_SUBREAPER): what forks away, changes its session or
+ * loses its parent stays its descendant. So the tree is the descendants of this process, as /proc
+ * tells them, and it has ended when there is no child left to wait for. No memory is allocated.
+ */
+#ifndef SUPERVISOR_TREE_H
+#define SUPERVISOR_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* More than so many at once are reached in several rounds. */
+enum { TREE_MAX = 65536 };
+
+/* Lists the living descendants, sorted. The list is valid until the next call of any function here. */
+size_t tree_list(const pid_t **pids);
+
+/* Sends a signal to each descendant once. A recycled pid is never hit: identity is pinned by a pidfd
+ * and checked by its parent before the signal is sent. */
+void tree_signal(int signal);
+
+/* SIGSTOP to all, in rounds, until none is found that still moves; at most `timeout_ms`. 0, or an errno. */
+int tree_stop(unsigned timeout_ms);
+
+/* SIGKILL to all, which are stopped first so that none forks away meanwhile. The caller waits for them. */
+void tree_kill(void);
+
+#endif
