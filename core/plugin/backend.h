@@ -16,7 +16,9 @@ struct backend;
 struct backend_operation;
 
 /* What comes out of instances, to the one who made the set (see set.h). Never called from inside a
- * backend_… call. An observation was checked and is borrowed for the call. */
+ * backend_… call, and in order with the answers of operations. Nothing comes from an instance before it is
+ * committed or asked for its first operation (what it said by then is kept back), nor after it is quiesced. An
+ * observation was checked and is borrowed for the call. */
 struct backend_events {
     void (*report)(void *arg, struct backend *backend, const struct sbx_observation *observation);
     void (*available)(void *arg, struct backend *backend); /* backend_unavailable() changed */
@@ -56,6 +58,7 @@ struct backend_operation *backend_start(struct backend *backend, const struct sb
 enum backend_verb { BACKEND_PAUSE, BACKEND_RESUME, BACKEND_STOP, BACKEND_REMOVE, BACKEND_CONFIRM };
 struct backend_operation *backend_act(struct backend *backend, enum backend_verb verb, const char *sandbox_id,
                                       uint32_t timeout_ms, backend_done done, void *arg);
+/* Fails also when a report was refused since it began: what the listing leaves out may be there. */
 struct backend_operation *backend_list(struct backend *backend, uint32_t timeout_ms, backend_done done,
                                        void *arg);
 struct backend_operation *backend_describe(struct backend *backend, uint32_t timeout_ms, backend_done done,

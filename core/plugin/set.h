@@ -44,8 +44,11 @@ size_t backend_set_count(const struct backend_set *set);
 struct backend *backend_set_at(const struct backend_set *set, size_t index);
 struct backend *backend_set_find(const struct backend_set *set, const char *name); /* current; NULL: none */
 
-/* Quiesces and closes all, then calls `closed`, after `timeout_ms` at the latest. */
+/* Quiesces and closes all, then calls `closed`, after `timeout_ms` at the latest. A prepare() under way ends
+ * first, and fails. */
 void backend_set_close(struct backend_set *set, uint32_t timeout_ms, void (*closed)(void *arg), void *arg);
+/* After backend_set_close(), and before the pool and the loop. Instances whose plugins did not let go are never
+ * freed. NULL is allowed. */
 void backend_set_destroy(struct backend_set *set);
 
 #endif

@@ -111,17 +111,20 @@ struct sbx_backend_ops {
     /* Mandatory. Makes the backend ready, and may fail (nothing is left behind then, and close() is
      * not called). A technology that can't be reached at the moment is no failure: open, and tell it
      * with host->available(). May be called while an older instance of the same backend is still
-     * open: both see the same sandboxes, and the older one is quiesced next. */
+     * open: both see the same sandboxes, and the older one is quiesced next. It ends within 10 s;
+     * what is reported meanwhile is kept back until the instance is in use. */
     void (*open)(struct sbx_backend *backend, const struct sbx_backend_config *config, sbx_op op);
 
     /* Mandatory, and can't fail. The backend is being replaced or removed: stop reporting, watching
-     * and retrying at once. Operations in flight go on; no new ones are called, but for cancel(). */
+     * and retrying at once (what is reported all the same is dropped). Operations in flight go on, with
+     * all the services that they need; no new ones are called, but for cancel() and stream_ready(). */
     void (*quiesce)(struct sbx_backend *backend);
 
-    /* Mandatory, and can't fail. Called once, after quiesce() and when no operation is in flight.
-     * Frees all that open() made; timers, watches, transfers and children of this backend that are
-     * still there are ended by the host, with a line in the log. Sandboxes are left as they are. After
-     * it returns, no code of the plugin may run on this backend's behalf. */
+    /* Mandatory, and can't fail. Called once, after quiesce(), when no operation is in flight and no
+     * callback of work(), post() or the store is still to come. Frees all that open() made; timers,
+     * watches and transfers of this backend that are still there are ended by the host, with a line in
+     * the log; children live on, as sandboxes do. After it returns, no code of the plugin may run on
+     * this backend's behalf: threads of its own have ended. */
     void (*close)(struct sbx_backend *backend);
 
     /* Mandatory. Makes and starts a sandbox. Success means that the thing was made and a report() of
@@ -143,7 +146,8 @@ struct sbx_backend_ops {
     void (*remove)(struct sbx_backend *backend, const char *sandbox_id, sbx_op op);
 
     /* Mandatory. Gives one report() for each sandbox that exists, then completes. What the host knows
-     * and the listing leaves out is taken as gone. */
+     * and the listing leaves out is taken as gone; so a listing during which a report was refused has
+     * failed. At most 65,536 reports may be on their way at once. */
     void (*list)(struct sbx_backend *backend, sbx_op op);
 
     /* Optional. Asks for the end of an operation in flight (see the top). Null: it just goes on. */
@@ -175,7 +179,8 @@ struct sbx_backend_ops {
 };
 
 /* What a plugin exports, as constant initialised data under the name `sandboxd_plugin`. The
- * host reads everything up to `ops` from the file, before any code of the plugin runs. */
+ * host reads everything up to `ops` from the file, before any code of the plugin runs. Then it loads a
+ * private copy of the file, on a thread of the pool: constructors run there, and $ORIGIN means nothing. */
 struct sbx_plugin {
     uint64_t magic;          /* SBX_PLUGIN_MAGIC */
     uint32_t size;           /* sizeof(struct sbx_plugin) */

@@ -53,16 +53,17 @@ enum sbx_state {
     SBX_STATE_GONE = 7    /* nothing is left of it; clients see MISSING */
 };
 
+/* Without a size, and as it is for good: it stands in arrays. */
 struct sbx_url {
-    const char *name; /* AGENT_SERVER, VSCODE, WORKER_1, …; the agent server must be among them where
-                       * the backend has a health check path */
+    const char *name; /* AGENT_SERVER, VSCODE, WORKER_1, …: letters, digits, '_' and '-', at most 63. The
+                       * agent server must be among them where the backend has a health check path */
     const char *url;  /* as a client reaches it; no trailing slash */
     int32_t port;     /* on the host; 0: none of its own */
     uint32_t reserved;
 };
 
-/* One sandbox as it is now. The host copies it. Nonsense (an unknown state, texts over 4 KiB, more
- * than 16 URLs) is refused with a line in the log, and changes nothing. */
+/* One sandbox as it is now. The host copies it. Nonsense (an unknown state, an id of another form, texts
+ * over 4 KiB or not in UTF-8, more than 16 URLs) is refused with a line in the log, and changes nothing. */
 struct sbx_observation {
     uint32_t size;
     uint32_t state; /* enum sbx_state */
@@ -72,7 +73,8 @@ struct sbx_observation {
     uint32_t urls_count;           /* looked at in RUNNING only */
     int32_t exit_code;             /* ENDED: of the program, or 128 + signal; -1: not known */
     const struct sbx_error *error; /* ENDED, FAILED: why; null: the host says EXITED itself */
-    const char *log_tail;          /* ENDED, FAILED: the last lines of its output; may be null */
+    const char *log_tail;          /* ENDED, FAILED: the last lines of its output, of any bytes (what is
+                                    * not UTF-8 is replaced); may be null */
     uint64_t incarnation;          /* another value each time its program was started anew: a new value makes
                               * the host check its health anew */
     /* For a sandbox of which the host has no record (somebody else made it, or the host's
@@ -158,7 +160,9 @@ struct sbx_http_handler {
 /* ---- store ---------------------------------------------------------------------------------- */
 
 /* A durable map of text keys to bytes, one for each backend name. `error` is null on success.
- * get: `value` is null when there is no such key. For list, called once with all the keys, in order. */
+ * get: `value` is null when there is no such key. For list, called once with all the keys, in order.
+ * A key has 1 to 512 bytes of UTF-8, a value at most 1 MiB. The callback may be null, and always comes: close()
+ * is not called before. */
 typedef void (*sbx_store_callback)(const struct sbx_error *error, const void *value, size_t len, void *arg);
 typedef void (*sbx_store_list_callback)(const struct sbx_error *error, const char *const *keys, size_t count,
                                         void *arg);
@@ -175,9 +179,10 @@ struct sbx_host {
     /* Operations. complete() ends one; a second call for the same, or one with a number that was
      * never given out, is logged and ignored. `error` null: success. */
     void (*complete)(struct sbx_backend *backend, sbx_op op, const struct sbx_error *error);
-    /* The JSON text that an operation answers with (describe); before its completion. */
+    /* The JSON object that an operation answers with (describe), of at most 64 KiB; before its completion. */
     void (*result)(struct sbx_backend *backend, sbx_op op, const char *json, size_t len);
-    /* Appends to the stream of a logs operation. STOP: wait for stream_ready() before the next. */
+    /* Appends to the stream of a logs operation, at most 1 MiB at once. STOP: wait for stream_ready() before
+     * the next; a write before that ends the stream with an error. */
     enum sbx_stream (*stream_write)(struct sbx_backend *backend, sbx_op op, const void *bytes, size_t len);
 
     /* The world. report(): a sandbox is in this state now; may be called at any time while the backend
@@ -214,23 +219,25 @@ struct sbx_host {
     void (*timer_cancel)(struct sbx_backend *backend, sbx_timer timer);
 
     /* `ready` is called each time one of `events` (SBX_IO_ bits) holds for `fd`, level-triggered, until
-     * it is cancelled. The descriptor stays the plugin's: cancel the watch, then close it. 0 on failure. */
+     * it is cancelled. The descriptor stays the plugin's: cancel the watch, then close it. 0 on failure (it is
+     * not open, or nothing that epoll(7) can watch, like a regular file). */
     sbx_watch (*watch_start)(struct sbx_backend *backend, int fd, uint32_t events, sbx_io_callback ready,
                              void *arg);
     void (*watch_cancel)(struct sbx_backend *backend, sbx_watch watch);
 
     /* Starts a child with no descriptors but those named, default signal handling, in its own session.
      * `ended` comes once, from its pidfd. Null `ended`: it is reaped, nobody is told. 0 on failure, with
-     * `error` filled. child_pid(): its pid while it is not reaped, else 0. child_disown(): forget the
-     * callback; the child lives on and is reaped. Children outlive the backend that started them. */
+     * `error` filled (COMMAND_NOT_FOUND: the program is not there, or may not be run). child_pid(): its pid
+     * while it is not reaped, else 0. child_disown(): forget the callback; the child lives on and is reaped.
+     * Children outlive the backend that started them, as if disowned. */
     sbx_child (*child_spawn)(struct sbx_backend *backend, const struct sbx_spawn *spawn,
                              sbx_child_callback ended, void *arg, struct sbx_error *error);
     pid_t (*child_pid)(struct sbx_backend *backend, sbx_child child);
     void (*child_signal)(struct sbx_backend *backend, sbx_child child, int signal);
     void (*child_disown)(struct sbx_backend *backend, sbx_child child);
 
-    /* HTTP. 0 on failure (a wrong URL, too many), with `error` filled. No redirect is followed, no
-     * proxy used. http_cancel(): no call of the handler comes any more. */
+    /* HTTP. 0 on failure (a wrong URL, over 1,024 under way), with `error` filled. No redirect is followed,
+     * no proxy used. http_cancel(): no call of the handler comes any more. */
     sbx_transfer (*http_start)(struct sbx_backend *backend, const struct sbx_http_request *request,
                                const struct sbx_http_handler *handler, void *arg, struct sbx_error *error);
     void (*http_resume)(struct sbx_backend *backend, sbx_transfer transfer);
@@ -249,7 +256,7 @@ struct sbx_host {
     void (*work)(struct sbx_backend *backend, sbx_callback run, sbx_callback done, void *arg);
 
     /* Calls `call` on the loop thread soon. May be called from any thread, and is the only service
-     * besides log, clock and random that may. */
+     * besides log, clock and random that may. close() is not called before. */
     void (*post)(struct sbx_backend *backend, sbx_callback call, void *arg);
 
     /* 1.0 ends here */

@@ -377,6 +377,34 @@ static void a_stream_that_follows_ends_when_it_is_cancelled(void **state)
     RUN_UNTIL(harness, harness_saw(harness, "logs 10 CANCELLED"));
 }
 
+/* ---- docs/example/hello.c ---- */
+
+static void the_example_of_the_guide_works(void **state)
+{
+    struct harness *harness = *state;
+    struct config *config = harness_config(harness);
+    harness_add(config, "h", "hello", "{\"greeting\": \"Good morning.\"}");
+    assert_true(harness_apply(harness, config));
+    struct backend *backend = backend_set_find(harness->set, "h");
+    harness_start(harness, backend, "s1", 1000);
+    harness_start(harness, backend, "s2", 1000);
+    RUN_UNTIL(harness, harness_count(harness, "start done") == 2);
+    harness_act(harness, backend, BACKEND_PAUSE, "s2", 1000);
+    harness_act(harness, backend, BACKEND_REMOVE, "s1", 1000);
+    harness_logs(harness, backend, "s2", false, NULL);
+    RUN_UNTIL(harness, harness_saw(harness, "logs done") && harness_saw(harness, "remove done"));
+    assert_true(harness_saw(harness, "Good morning."));
+    buffer_clear(&harness->seen);
+    harness_list(harness, backend);
+    RUN_UNTIL(harness, harness_saw(harness, "list done"));
+    assert_string_equal(buffer_text(&harness->seen), "h: report s2 3\nlist done\n");
+    config = harness_config(harness);
+    harness_add(config, "h", "hello", "{\"greting\": 1}");
+    assert_false(harness_apply(harness, config));
+    assert_true(harness_problem(
+        harness, "backends.h.options.greting: there is no such option; the only one is greeting"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
 
 int main(void)
@@ -400,6 +428,7 @@ int main(void)
         TEST(a_slow_reader_holds_the_producer_back_and_loses_nothing),
         TEST(a_reader_may_go_away_in_the_middle),
         TEST(a_stream_that_follows_ends_when_it_is_cancelled),
+        TEST(the_example_of_the_guide_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,8 +36,9 @@ enum sbx_json_type {
 struct sbx_json_api {
     uint32_t size; /* of this table: a function counts as there when the size covers it */
 
-    /* Parses `len` bytes as exactly one document, at most 64 levels deep. Owned; NULL when it is not
-     * valid JSON or not valid UTF-8. `why` (may be NULL) receives a constant text then. */
+    /* Parses `len` bytes as exactly one document (RFC 8259), at most 64 levels deep. Owned; NULL when it is
+     * not valid JSON or not valid UTF-8, and for what C can't hold: a string with a zero byte in it, an integer
+     * beyond 64 bits (one beyond int64 is a double). `why` (may be NULL) receives a constant text then. */
     sbx_json *(*parse)(const char *text, size_t len, const char **why);
     void (*free)(sbx_json *owned); /* NULL is allowed */
 
@@ -59,7 +60,7 @@ struct sbx_json_api {
     sbx_json *(*new_array)(void);              /* owned */
     sbx_json *(*new_string)(const char *text); /* owned; copies */
     sbx_json *(*new_integer)(int64_t value);   /* owned */
-    sbx_json *(*new_double)(double value);     /* owned */
+    sbx_json *(*new_double)(double value);     /* owned; null where it is not finite */
     sbx_json *(*new_boolean)(int value);       /* owned */
     sbx_json *(*copy)(const sbx_json *value);  /* owned, deep */
     /* Take `owned`, also where they fail (an object that is not one, out of memory): -1 then, else 0.
