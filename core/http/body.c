@@ -55,7 +55,7 @@ enum http_progress body_take(struct http_connection *connection, struct buffer *
     if (sink && body->left > sink->max - sink->len)
         return over_bound(connection, sink->max, fault);
     while (!body_complete(body)) {
-        if (evbuffer_peek(input, -1, NULL, &piece, 1) < 1)
+        if (evbuffer_get_length(input) == 0 || evbuffer_peek(input, -1, NULL, &piece, 1) < 1)
             return HTTP_MORE;
         body->awaits_continue = false;
         const char *data = piece.iov_base;

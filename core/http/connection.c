@@ -269,6 +269,25 @@ static bool step(struct http_connection *connection)
     }
 }
 
+/* Reading stops while more waits than is looked at before the request at hand has its reply. */
+static void pace_input(struct http_connection *connection)
+{
+    bool full = evbuffer_get_length(bufferevent_get_input(connection->bev)) >= INPUT_MAX;
+    if (full != connection->read_paused) {
+        /* The high-water mark alone does not do: while input is above it, libevent calls the read callback
+         * again on each turn (bufferevent.c of 2.1.12, bufferevent_inbuf_wm_check()). */
+        connection->read_paused = full;
+        if (full)
+            bufferevent_disable(connection->bev, EV_READ);
+        else
+            bufferevent_enable(connection->bev, EV_READ);
+    }
+    /* What OpenSSL has decrypted already makes no descriptor readable, and libevent does not look for it again
+     * after its high-water mark (bufferevent_openssl.c of 2.1.12, consider_reading()). */
+    if (!full && connection->ssl && SSL_pending(connection->ssl) > 0)
+        event_active(&connection->bev->ev_read, EV_READ, 1);
+}
+
 void connection_process(struct http_connection *connection)
 {
     if (connection->processing)
@@ -282,11 +301,8 @@ void connection_process(struct http_connection *connection)
     connection->processing = false;
     if (more)
         connection_continue(connection);
-    /* What OpenSSL has decrypted already makes no descriptor readable, and libevent does not look for it again
-     * after its high-water mark (bufferevent_openssl.c of 2.1.12, consider_reading()). */
-    if (connection->ssl && connection->stage != STAGE_CLOSED && SSL_pending(connection->ssl) > 0 &&
-        evbuffer_get_length(bufferevent_get_input(connection->bev)) < INPUT_MAX)
-        event_active(&connection->bev->ev_read, EV_READ, 1);
+    if (connection->stage != STAGE_CLOSED)
+        pace_input(connection);
 }
 
 void connection_continue(struct http_connection *connection)

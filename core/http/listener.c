@@ -22,23 +22,22 @@ static void set_option(int fd, int level, int option, int value)
 }
 
 /* A listening socket, not yet accepting. Takes `fd`. */
-static struct http_listener *wrap(struct loop *loop, int fd, const struct config_address *address,
-                                  const char *bound, evconnlistener_cb accepted,
-                                  evconnlistener_errorcb failed, void *owner)
+static struct http_listener *wrap(const struct listener_context *context, int fd,
+                                  const struct config_address *address, const char *bound)
 {
     struct http_listener *listener = calloc(1, sizeof *listener);
     if (!listener)
         abort();
-    listener->owner = owner;
+    listener->owner = context->owner;
     listener->text = strdup(address->text);
     listener->bound = strdup(bound);
     /* The backlog of 0 says that it listens already. */
     listener->socket =
-        evconnlistener_new(loop_base(loop), accepted, listener,
+        evconnlistener_new(loop_base(context->loop), context->accepted, listener,
                            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0, fd);
     if (!listener->text || !listener->bound || !listener->socket)
         abort();
-    evconnlistener_set_error_cb(listener->socket, failed);
+    evconnlistener_set_error_cb(listener->socket, context->failed);
     return listener;
 }
 
@@ -81,27 +80,47 @@ static int bind_and_listen(int fd, const struct sockaddr_storage *address, sockl
     return bind(fd, (const struct sockaddr *)address, len) == 0 && listen(fd, SOMAXCONN) == 0 ? 0 : -1;
 }
 
-static const struct http_listener *with_port(const struct http_listener *list, uint16_t port)
+static bool is_any(const struct sockaddr_storage *address)
 {
-    for (; list; list = list->next) {
-        struct sockaddr_storage address;
-        socklen_t len = sizeof address;
-        if (!list->is_unix &&
-            getsockname(evconnlistener_get_fd(list->socket), (struct sockaddr *)&address, &len) == 0 &&
-            tcp_port(&address) == port)
-            return list;
-    }
-    return NULL;
+    if (address->ss_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)address)->sin6_addr);
+    return ((const struct sockaddr_in *)address)->sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-static void share_port(int fd, const struct http_listener *current, uint16_t port, int share)
+/* Whether the kernel lets only one of the two listen: IPv4 and IPv6 never get in each other's way (IPV6_V6ONLY). */
+static bool overlaps(const struct http_listener *listener, const struct sockaddr_storage *address)
+{
+    struct sockaddr_storage bound = {0};
+    socklen_t len = sizeof bound;
+    if (listener->is_unix ||
+        getsockname(evconnlistener_get_fd(listener->socket), (struct sockaddr *)&bound, &len) < 0 ||
+        bound.ss_family != address->ss_family || tcp_port(&bound) != tcp_port(address))
+        return false;
+    if (is_any(&bound) || is_any(address))
+        return true;
+    if (bound.ss_family == AF_INET6)
+        return IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)&bound)->sin6_addr,
+                                  &((const struct sockaddr_in6 *)address)->sin6_addr);
+    return ((const struct sockaddr_in *)&bound)->sin_addr.s_addr ==
+           ((const struct sockaddr_in *)address)->sin_addr.s_addr;
+}
+
+/* One of ours that will still be there after the reload. */
+static const struct http_listener *find_overlap(const struct http_listener *list, bool all,
+                                                const struct sockaddr_storage *address)
+{
+    while (list && !((all || list->keep) && overlaps(list, address)))
+        list = list->next;
+    return list;
+}
+
+static void share_port(int fd, const struct http_listener *current, const struct sockaddr_storage *address,
+                       int share)
 {
     set_option(fd, SOL_SOCKET, SO_REUSEPORT, share);
-    while ((current = with_port(current, port))) {
-        if (!current->keep)
+    for (; current; current = current->next)
+        if (overlaps(current, address))
             set_option(evconnlistener_get_fd(current->socket), SOL_SOCKET, SO_REUSEPORT, share);
-        current = current->next;
-    }
 }
 
 /* A listener of ours that goes away with this reload may hold the port under another host. Both may listen until it
@@ -109,19 +128,16 @@ static void share_port(int fd, const struct http_listener *current, uint16_t por
 static int bind_beside_old(int fd, const struct sockaddr_storage *address, socklen_t len,
                            const struct http_listener *current)
 {
-    uint16_t port = tcp_port(address);
-    share_port(fd, current, port, 1);
+    share_port(fd, current, address, 1);
     int result = bind_and_listen(fd, address, len);
     int saved = errno;
-    share_port(fd, current, port, 0);
+    share_port(fd, current, address, 0);
     errno = saved;
     return result;
 }
 
-static struct http_listener *create_tcp(struct loop *loop, const struct config_address *address,
-                                        const struct http_listener *current, evconnlistener_cb accepted,
-                                        evconnlistener_errorcb failed, void *owner, char *why,
-                                        size_t why_size)
+static struct http_listener *create_tcp(const struct listener_context *context,
+                                        const struct config_address *address, char *why, size_t why_size)
 {
     struct sockaddr_storage bound;
     socklen_t len;
@@ -142,10 +158,12 @@ static struct http_listener *create_tcp(struct loop *loop, const struct config_a
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    const struct http_listener *same = find_overlap(context->current, false, &bound);
+    if (!same)
+        same = find_overlap(context->added, true, &bound);
     int result = bind_and_listen(fd, &bound, len);
-    const struct http_listener *same = NULL;
-    if (result < 0 && errno == EADDRINUSE && (same = with_port(current, address->port)))
-        result = bind_beside_old(fd, &bound, len, current);
+    if (result < 0 && errno == EADDRINUSE && !same)
+        result = bind_beside_old(fd, &bound, len, context->current);
     if (result < 0) {
         if (errno != EADDRINUSE)
             snprintf(why, why_size, "%s: %s", address->text, strerrordesc_np(errno));
@@ -161,7 +179,7 @@ static struct http_listener *create_tcp(struct loop *loop, const struct config_a
     len = sizeof bound;
     getsockname(fd, (struct sockaddr *)&bound, &len);
     tcp_text(&bound, len, text, sizeof text);
-    return wrap(loop, fd, address, text, accepted, failed, owner);
+    return wrap(context, fd, address, text);
 }
 
 /* ---- unix ------------------------------------------------------------------------------------ */
@@ -189,9 +207,8 @@ static bool is_stale(const struct sockaddr_un *address, char *why, size_t why_si
     return stale;
 }
 
-static struct http_listener *create_unix(struct loop *loop, const struct config_address *address,
-                                         evconnlistener_cb accepted, evconnlistener_errorcb failed,
-                                         void *owner, char *why, size_t why_size)
+static struct http_listener *create_unix(const struct listener_context *context,
+                                         const struct config_address *address, char *why, size_t why_size)
 {
     struct sockaddr_un bound = {.sun_family = AF_UNIX};
     if (strlen(address->path) >= sizeof bound.sun_path) {
@@ -221,7 +238,7 @@ static struct http_listener *create_unix(struct loop *loop, const struct config_
             close(fd);
         return NULL;
     }
-    struct http_listener *listener = wrap(loop, fd, address, address->text, accepted, failed, owner);
+    struct http_listener *listener = wrap(context, fd, address, address->text);
     listener->is_unix = true;
     listener->path = strdup(address->path);
     if (!listener->path)
@@ -233,13 +250,12 @@ static struct http_listener *create_unix(struct loop *loop, const struct config_
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
-struct http_listener *listener_create(struct loop *loop, const struct config_address *address,
-                                      const struct http_listener *current, evconnlistener_cb accepted,
-                                      evconnlistener_errorcb failed, void *owner, char *why, size_t why_size)
+struct http_listener *listener_create(const struct listener_context *context,
+                                      const struct config_address *address, char *why, size_t why_size)
 {
     if (address->kind == ADDRESS_UNIX)
-        return create_unix(loop, address, accepted, failed, owner, why, why_size);
-    return create_tcp(loop, address, current, accepted, failed, owner, why, why_size);
+        return create_unix(context, address, why, why_size);
+    return create_tcp(context, address, why, why_size);
 }
 
 void listener_destroy(struct http_listener *listener)

@@ -25,11 +25,20 @@ struct http_listener {
     struct http_listener *next;
 };
 
-/* Binds and listens, without accepting yet (listener_enable()). `current` are those of the generation in force: a
- * new address may overlap with one of them (0.0.0.0:3000 and 127.0.0.1:3000). NULL: a sentence in `why`. */
-struct http_listener *listener_create(struct loop *loop, const struct config_address *address,
-                                      const struct http_listener *current, evconnlistener_cb accepted,
-                                      evconnlistener_errorcb failed, void *owner, char *why, size_t why_size);
+/* Whose a new listener is, and what is there beside it. */
+struct listener_context {
+    struct loop *loop;
+    evconnlistener_cb accepted;    /* with the http_listener as its argument, as */
+    evconnlistener_errorcb failed; /* accept() failed; errno tells */
+    void *owner;
+    /* Of the generation in force: those that do not `keep` may overlap with the new one (0.0.0.0:3000 and
+     * 127.0.0.1:3000), the others may not, nor may those that the next generation has already. */
+    const struct http_listener *current, *added;
+};
+
+/* Binds and listens, without accepting yet (listener_enable()). NULL: a sentence in `why`. */
+struct http_listener *listener_create(const struct listener_context *context,
+                                      const struct config_address *address, char *why, size_t why_size);
 void listener_destroy(struct http_listener *listener);
 void listener_enable(struct http_listener *listener, bool enable);
 

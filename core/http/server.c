@@ -256,8 +256,13 @@ static void prepare_listeners(struct http_server *server, const struct config *n
             find_listener(server->next_listeners, address->text))
             continue;
         char why[512];
-        struct http_listener *listener = listener_create(
-            server->loop, address, server->listeners, on_accepted, on_accept_failed, server, why, sizeof why);
+        const struct listener_context context = {.loop = server->loop,
+                                                 .accepted = on_accepted,
+                                                 .failed = on_accept_failed,
+                                                 .owner = server,
+                                                 .current = server->listeners,
+                                                 .added = server->next_listeners};
+        struct http_listener *listener = listener_create(&context, address, why, sizeof why);
         if (listener) {
             listener->next = server->next_listeners;
             server->next_listeners = listener;

@@ -67,6 +67,7 @@ struct http_connection {
     bool keep_alive;  /* after the reply at hand */
     bool eof;         /* all that the client sent was read */
     bool peer_closed; /* the client's side is shut down */
+    bool read_paused; /* input waits that is not looked at yet */
     bool broken;      /* writing failed */
     bool processing;  /* connection_process() is on the stack */
     struct http_scan scan;
