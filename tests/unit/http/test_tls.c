@@ -139,6 +139,11 @@ static void tls_send(struct rig *rig, struct tls_client *client, const void *byt
     assert_int_equal(result, len);
 }
 
+static void tls_send_text(struct rig *rig, struct tls_client *client, const char *text)
+{
+    tls_send(rig, client, text, strlen(text));
+}
+
 static void tls_receive(struct rig *rig, struct tls_client *client, char *out, size_t len)
 {
     for (size_t got = 0; got < len;) {
@@ -168,7 +173,7 @@ static void requests_are_answered_through_tls(void **state)
     rig_start(rig);
     struct tls_client client = tls_connect(rig);
     char head[1024], body[3];
-    tls_send(rig, &client, GET("/a") GET("/b"), strlen(GET("/a") GET("/b")));
+    tls_send_text(rig, &client, GET("/a") GET("/b"));
     for (int i = 0; i < 2; i++) {
         tls_receive_head(rig, &client, head, sizeof head);
         tls_receive(rig, &client, body, 2);
@@ -187,7 +192,7 @@ static void large_bodies_pass_both_ways(void **state)
         bytes[i] = (char)(i * 7 + i / 1000);
     char head[1024];
     for (int round = 0; round < 3; round++) {
-        tls_send(rig, &client, "POST /echo HTTP/1.1\r\n" H "Content-Length: 300000\r\n\r\n", 58);
+        tls_send_text(rig, &client, "POST /echo HTTP/1.1\r\n" H "Content-Length: 300000\r\n\r\n");
         for (size_t sent = 0; sent < sizeof bytes; sent += 15000)
             tls_send(rig, &client, bytes + sent, 15000);
         tls_receive_head(rig, &client, head, sizeof head);
@@ -227,7 +232,7 @@ static void a_client_that_leaves_is_seen_through_tls(void **state)
     rig_start(rig);
     for (unsigned i = 0; i < 3; i++) {
         struct tls_client client = tls_connect(rig);
-        tls_send(rig, &client, GET("/pending"), strlen(GET("/pending")));
+        tls_send_text(rig, &client, GET("/pending"));
         rig_until(rig, rig->pending);
         if (i == 0)
             SSL_shutdown(client.ssl); /* the TLS side alone */
@@ -246,7 +251,7 @@ static void the_end_of_a_stream_until_close_is_marked(void **state)
     rig_start(rig);
     for (int aborted = 0; aborted < 2; aborted++) {
         struct tls_client client = tls_connect(rig);
-        tls_send(rig, &client, "GET /stream HTTP/1.0\r\n\r\n", 24);
+        tls_send_text(rig, &client, "GET /stream HTTP/1.0\r\n\r\n");
         rig_until(rig, rig->pending);
         http_stream_write(rig->pending, "abc", 3);
         char head[1024], body[3];
@@ -311,7 +316,7 @@ static void a_reload_swaps_the_certificate_for_new_connections(void **state)
     http_server_commit(rig->server, &plain);
     client_ask(rig, client_connect(rig), GET("/a"), 200);
     char head[1024];
-    tls_send(rig, &old, GET("/a"), strlen(GET("/a")));
+    tls_send_text(rig, &old, GET("/a"));
     tls_receive_head(rig, &old, head, sizeof head);
     tls_free(&old);
     rig_start(rig);
