@@ -3,6 +3,7 @@
 
 #include "api/text.h"
 #include "config/config.h"
+#include "sandbox/table.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -20,10 +20,10 @@ static void fill(struct sbx_error *err, enum sbx_error_kind kind, const char *co
     snprintf(err->code, sizeof err->code, "%s", code);
 }
 
-int error_set(struct sbx_error *err, enum sbx_error_kind kind, const char *code, const char *format, ...)
+void error_fill(struct sbx_error *err, enum sbx_error_kind kind, const char *code, const char *format, ...)
 {
     if (!err)
-        return -1;
+        return;
     char message[sizeof err->message];
     va_list args;
     va_start(args, format);
@@ -31,13 +31,12 @@ int error_set(struct sbx_error *err, enum sbx_error_kind kind, const char *code,
     va_end(args);
     fill(err, kind, code);
     memcpy(err->message, message, sizeof message);
-    return -1;
 }
 
-int error_wrap(struct sbx_error *err, const char *format, ...)
+void error_prefix(struct sbx_error *err, const char *format, ...)
 {
     if (!err)
-        return -1;
+        return;
     char context[sizeof err->message];
     va_list args;
     va_start(args, format);
@@ -51,19 +50,18 @@ int error_wrap(struct sbx_error *err, const char *format, ...)
     memcpy(err->message, context, used + 1);
     if (used < room)
         snprintf(err->message + used, sizeof err->message - used, ": %.*s", (int)(room - used), inner);
-    return -1;
 }
 
-int error_errno(struct sbx_error *err, int saved_errno, const char *format, ...)
+void error_fill_errno(struct sbx_error *err, int saved_errno, const char *format, ...)
 {
     if (!err)
-        return -1;
+        return;
     char context[256];
     va_list args;
     va_start(args, format);
     vsnprintf(context, sizeof context, format, args);
     va_end(args);
-    return error_set(err, SBX_ERR_INTERNAL, SBX_CODE_INTERNAL, "%s: %s", context, errno_text(saved_errno));
+    error_fill(err, SBX_ERR_INTERNAL, SBX_CODE_INTERNAL, "%s: %s", context, errno_text(saved_errno));
 }
 
 int error_http_status(const struct sbx_error *err)
