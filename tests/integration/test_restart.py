@@ -1,5 +1,7 @@
 """After SIGTERM or SIGKILL and a start, everything is as it was, and what was promised is done."""
 
+import contextlib
+import http.client
 import os
 import signal
 from pathlib import Path
@@ -44,7 +46,8 @@ def test_an_exit_while_the_daemon_was_down_is_noticed(daemon, how):
     sandbox, other = daemon.start_sandbox(), daemon.start_sandbox()
     pid = whoami(sandbox)["pid"]
     getattr(daemon, how)()
-    with Client(sandbox["exposed_urls"][0]["url"].removeprefix("http://").replace("localhost", "127.0.0.1")) as client:
+    url = sandbox["exposed_urls"][0]["url"].removeprefix("http://").replace("localhost", "127.0.0.1")
+    with Client(url) as client, contextlib.suppress(http.client.RemoteDisconnected):
         client.post("/exit?code=9")
     wait_until(lambda: not alive(pid))
     daemon.start()
