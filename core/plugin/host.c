@@ -105,8 +105,8 @@ static void on_shutdown(struct sbx_backend *abi, enum sbx_on_shutdown what)
         backend->on_shutdown = what;
 }
 
-static void host_log(struct sbx_backend *abi, enum sbx_log_level level, const char *sandbox_id,
-                     const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void host_log(struct sbx_backend *abi, enum sbx_log_level level,
+                                                           const char *sandbox_id, const char *format, ...)
 {
     struct log_context about = {.backend = abi ? abi->name : NULL, .sandbox = sandbox_id};
     enum log_level mine = (int)level <= SBX_LOG_ERROR   ? LOG_ERROR

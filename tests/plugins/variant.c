@@ -166,6 +166,6 @@ const
 #if VARIANT == CHANGES_ITSELF
 __attribute__((constructor)) static void change(void)
 {
-    changes.version[0] = '?';
+    *(volatile char *)changes.version = '?'; /* so that no compiler does it beforehand */
 }
 #endif
