@@ -181,20 +181,33 @@ static void the_same_port_may_move_to_another_host(void **state)
     snprintf(expected, sizeof expected,
              "server.listen[1]: %s overlaps with %s, where this server listens already", second, first);
     assert_string_equal(problem(rig, 0), expected);
-    struct loop *loop = loop_create();
-    struct http_server *fresh = http_server_create(loop, &(struct http_handler){0});
-    snprintf(first, sizeof first, "127.0.0.1:%u", rig->port + 1u);
-    snprintf(second, sizeof second, "0.0.0.0:%u", rig->port + 1u);
-    both[0].port = both[1].port = (uint16_t)(rig->port + 1);
-    assert_int_equal(http_server_prepare(fresh, &c, &rig->problems), -1);
-    assert_non_null(strstr(problem(rig, 1), "where this server listens already"));
-    http_server_destroy(fresh);
-    loop_destroy(loop);
-    both[0].port = both[1].port = rig->port;
-    snprintf(first, sizeof first, "127.0.0.1:%u", rig->port);
     go_back(rig, &a);
     assert_int_equal(b.refs, 1);
     assert_int_equal(c.refs, 1);
+}
+
+static uint16_t free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    getsockname(fd, (struct sockaddr *)&address, &len);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static void addresses_of_one_file_that_overlap_are_a_problem(void **state)
+{
+    struct rig *rig = *state;
+    uint16_t port = free_port();
+    rig->listen[0] = tcp("127.0.0.1:P", "127.0.0.1", port);
+    rig->listen[1] = tcp("0.0.0.0:P", "0.0.0.0", port);
+    rig->config.listen_len = 2;
+    assert_int_equal(http_server_prepare(rig->server, &rig->config, &rig->problems), -1);
+    assert_string_equal(
+        problem(rig, 0),
+        "server.listen[1]: 0.0.0.0:P overlaps with 127.0.0.1:P, where this server listens already");
 }
 
 static void a_rollback_leaves_everything_as_it_was(void **state)
@@ -478,6 +491,7 @@ int main(void)
         TEST(a_reload_keeps_what_stays_and_ends_what_goes),
         TEST(a_reload_of_limits_keeps_sockets_and_connections),
         TEST(the_same_port_may_move_to_another_host),
+        TEST(addresses_of_one_file_that_overlap_are_a_problem),
         TEST(a_rollback_leaves_everything_as_it_was),
         UNIX_TEST(a_unix_socket_serves_its_owner_alone),
         UNIX_TEST(what_a_dead_daemon_left_is_replaced),
