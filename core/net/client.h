@@ -2,6 +2,10 @@
  *
  * HTTP/1.1 (HTTP/2 over TLS where the server has it), over TCP or a unix socket; no proxy, no redirects, no
  * schemes but http and https; peers are always verified. Loop thread only. Names are resolved off the loop.
+ * The program ignores SIGPIPE (a TLS connection that was closed raises it).
+ *
+ * A request on a kept connection that turns out to be closed, before a byte of the answer has come, is sent again
+ * on a new one: `no_reuse` where it must not reach the server twice.
  */
 #ifndef NET_CLIENT_H
 #define NET_CLIENT_H
@@ -39,16 +43,19 @@ struct client_handler {
      * that came with it counts as taken. */
     bool (*data)(void *arg, const void *bytes, size_t len);
     /* Last call, exactly once unless cancelled. `err` is NULL when a whole answer came. Failures:
-     * SBX_ERR_UNAVAILABLE (no connection, cut off), SBX_ERR_TIMEOUT, SBX_ERR_REFUSED (not HTTP, too
-     * large), SBX_ERR_INVALID (the URL), with a message that names the host and no secret. */
+     * SBX_ERR_UNAVAILABLE (no connection, cut off; not retryable: a peer that isn't trusted), SBX_ERR_TIMEOUT,
+     * SBX_ERR_REFUSED (not HTTP, too large; a head may have 64 KiB), SBX_ERR_INVALID (a certificate file that
+     * can't be read), with a message that begins with "host:port: " and has no secret. `status` is 0 where no
+     * whole head came, `body` NULL on failure. */
     void (*done)(void *arg, const struct sbx_error *err, int status, const void *body, size_t len);
 };
 
 /* Aborts when libcurl can't be initialised at all. */
 struct client *client_create(struct loop *loop);
-void client_destroy(struct client *client); /* cancels what is under way */
+void client_destroy(struct client *client); /* cancels what is under way; not inside a callback */
 
-/* Begins a transfer. No callback comes before this has returned. NULL on failure. */
+/* Begins a transfer. No callback comes before this has returned. NULL when what is asked for is not valid
+ * (SBX_ERR_INVALID). */
 struct client_transfer *client_start(struct client *client, const struct client_request *request,
                                      const struct client_handler *handler, void *arg, struct sbx_error *err);
 void client_resume(struct client_transfer *transfer);

@@ -61,7 +61,7 @@ static bool on_data(void *arg, const void *bytes, size_t len)
     }
     if (call->stop_each_time)
         loop_arm_us(&call->timer, 300);
-    return !call->stop_each_time;
+    return !call->stop_each_time && !call->stop_for_good;
 }
 
 static void on_done(void *arg, const struct sbx_error *err, int status, const void *body, size_t len)

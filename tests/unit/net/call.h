@@ -19,6 +19,7 @@ struct call {
     size_t len;
     char headers[4096];             /* the lines, each ending in \n */
     bool stop_each_time;            /* data() says stop, and a timer resumes */
+    bool stop_for_good;             /* it says stop, and nobody does */
     const char *cancel_in;          /* "head", "data" or "done": cancels itself there */
     struct event timer;             /* that resumes */
     struct client_transfer *others; /* cancelled in done(), too */

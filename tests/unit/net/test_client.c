@@ -364,9 +364,10 @@ static void cancelled_while_held_back(void **state)
 {
     (void)state;
     struct call *call = call_begin(&(struct client_request){.url = at("/stream")}, true);
-    call->stop_each_time = true;
+    call->stop_for_good = true;
     wait_until(is_stopped, call);
     turn(5);
+    assert_int_equal(call->datas, 1);
     client_cancel(call->transfer);
     wait_for_close();
     assert_int_equal(call->dones, 0);
@@ -412,7 +413,7 @@ static void destroying_the_client_cancels_what_is_under_way(void **state)
     struct call *calls[4];
     for (int i = 0; i < 4; i++)
         calls[i] = call_begin(&(struct client_request){.url = at(paths[i])}, i == 2);
-    calls[2]->stop_each_time = true;
+    calls[2]->stop_for_good = true;
     wait_until(is_stopped, calls[2]);
     client_destroy(test_client);
     test_client = client_create(test_loop);

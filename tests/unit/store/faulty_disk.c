@@ -1,10 +1,15 @@
 /* See faulty_disk.h. */
 #include "faulty_disk.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <string.h>
 
+static pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t hold_changed = PTHREAD_COND_INITIALIZER;
+static bool held; /* these two under hold_lock */
+static int waiting;
 static atomic_int write_result, sync_result, log_syncs;
 static sqlite3_vfs *system_vfs;
 static sqlite3_vfs faulty_vfs;
@@ -29,6 +34,13 @@ static int f_read(sqlite3_file *f, void *bytes, int len, sqlite3_int64 at)
 }
 static int f_write(sqlite3_file *f, const void *bytes, int len, sqlite3_int64 at)
 {
+    pthread_mutex_lock(&hold_lock);
+    waiting++;
+    pthread_cond_broadcast(&hold_changed);
+    while (held)
+        pthread_cond_wait(&hold_changed, &hold_lock);
+    waiting--;
+    pthread_mutex_unlock(&hold_lock);
     int failure = atomic_load(&write_result);
     return failure ? failure : PASS(f, xWrite, bytes, len, at);
 }
@@ -118,6 +130,22 @@ void faulty_disk_fail_writes(int result)
 void faulty_disk_fail_syncs(int result)
 {
     atomic_store(&sync_result, result);
+}
+
+void faulty_disk_hold(bool on)
+{
+    pthread_mutex_lock(&hold_lock);
+    held = on;
+    pthread_cond_broadcast(&hold_changed);
+    pthread_mutex_unlock(&hold_lock);
+}
+
+void faulty_disk_await_held(void)
+{
+    pthread_mutex_lock(&hold_lock);
+    while (waiting == 0)
+        pthread_cond_wait(&hold_changed, &hold_lock);
+    pthread_mutex_unlock(&hold_lock);
 }
 
 int faulty_disk_log_syncs(void)

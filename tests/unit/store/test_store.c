@@ -136,24 +136,6 @@ static void a_record_over_the_bound_is_refused_in_its_turn(void **state)
     free(huge);
 }
 
-static void what_would_overfill_memory_is_refused(void **state)
-{
-    (void)state;
-    enum { CALLS = 100 };
-    size_t len = 1 << 20, refused = 0;
-    char *large = calloc(1, len);
-    struct answer *all = calloc(CALLS, sizeof *all);
-    for (int i = 0; i < CALLS; i++)
-        store_put(test_store, "s", "same", large, len, answer_done, &all[i]);
-    answer_wait(&all[CALLS - 1]);
-    for (int i = 0; i < CALLS; i++)
-        refused += all[i].failed && strstr(all[i].err.message, "does not keep up");
-    assert_in_range(refused, 1, CALLS - 1);
-    assert_false(put("s", "later", "").failed);
-    free(large);
-    free(all);
-}
-
 static void closing_finishes_what_was_asked_for(void **state)
 {
     (void)state;
@@ -255,7 +237,6 @@ int main(void)
         TEST(answers_come_in_the_order_of_the_calls),
         TEST(writes_that_wait_together_are_committed_together),
         TEST(a_record_over_the_bound_is_refused_in_its_turn),
-        TEST(what_would_overfill_memory_is_refused),
         TEST(closing_finishes_what_was_asked_for),
         TEST(sandboxes_are_loaded_oldest_first_with_all_they_have),
     };

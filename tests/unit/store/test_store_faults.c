@@ -88,6 +88,34 @@ static void many_at_once_fail_each_with_its_own_answer(void **state)
     assert_false(put("s", "later", "").failed);
 }
 
+static void what_would_overfill_memory_while_the_disk_hangs_is_refused(void **state)
+{
+    (void)state;
+    enum { CALLS = 100 };
+    size_t len = 1 << 20, refused = 0;
+    char *large = calloc(1, len);
+    struct answer *all = calloc(CALLS, sizeof *all);
+    faulty_disk_hold(true);
+    struct answer first = {0};
+    store_put(test_store, "s", "first", "", 0, answer_done, &first);
+    faulty_disk_await_held();
+    for (int i = 0; i < CALLS; i++)
+        store_put(test_store, "s", "same", large, len, answer_done, &all[i]);
+    faulty_disk_hold(false);
+    answer_wait(&all[CALLS - 1]);
+    for (int i = 0; i < CALLS; i++) {
+        assert_int_equal(all[i].order, i + 2);
+        if (!all[i].failed)
+            continue;
+        refused++;
+        check_failure(&all[i], "does not keep up");
+    }
+    assert_int_equal(refused, CALLS - 63); /* as many as 64 MiB have room for, with what is around them */
+    assert_false(put("s", "later", "").failed);
+    free(large);
+    free(all);
+}
+
 static void every_answer_comes_after_a_sync(void **state)
 {
     (void)state;
@@ -181,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_failed_write_leaves_what_was_there_and_the_next_works),
         TEST(many_at_once_fail_each_with_its_own_answer),
+        TEST(what_would_overfill_memory_while_the_disk_hangs_is_refused),
         TEST(every_answer_comes_after_a_sync),
         TEST(the_log_does_not_grow_without_bound),
         TEST(a_full_disk_at_the_start_is_said),
