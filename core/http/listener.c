@@ -43,22 +43,27 @@ static struct http_listener *wrap(const struct listener_context *context, int fd
 
 /* ---- TCP ------------------------------------------------------------------------------------- */
 
-static uint16_t tcp_port(const struct sockaddr_storage *address)
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static uint16_t tcp_port(const union address *address)
 {
-    return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
-                                                : ((const struct sockaddr_in *)address)->sin_port);
+    return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port);
 }
 
-static void tcp_text(const struct sockaddr_storage *address, socklen_t len, char *out, size_t size)
+static void tcp_text(const union address *address, socklen_t len, char *out, size_t size)
 {
     char host[INET6_ADDRSTRLEN + 32];
-    if (getnameinfo((const struct sockaddr *)address, len, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
+    if (getnameinfo(&address->any, len, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
         abort(); /* of a socket of ours, without asking a resolver */
-    snprintf(out, size, address->ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, tcp_port(address));
+    snprintf(out, size, address->any.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, tcp_port(address));
 }
 
 /* Names are not looked up: that could hold up the loop, and what they mean could change behind it. */
-static bool tcp_resolve(const struct config_address *address, struct sockaddr_storage *out, socklen_t *len)
+static bool tcp_resolve(const struct config_address *address, union address *out, socklen_t *len)
 {
     const char *host = strcmp(address->host, "localhost") == 0 ? "127.0.0.1" : address->host;
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
@@ -68,54 +73,51 @@ static bool tcp_resolve(const struct config_address *address, struct sockaddr_st
     memcpy(out, found->ai_addr, found->ai_addrlen);
     *len = found->ai_addrlen;
     freeaddrinfo(found);
-    if (out->ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)out)->sin6_port = htons(address->port);
+    if (out->any.sa_family == AF_INET6)
+        out->v6.sin6_port = htons(address->port);
     else
-        ((struct sockaddr_in *)out)->sin_port = htons(address->port);
+        out->v4.sin_port = htons(address->port);
     return true;
 }
 
-static int bind_and_listen(int fd, const struct sockaddr_storage *address, socklen_t len)
+static int bind_and_listen(int fd, const union address *address, socklen_t len)
 {
-    return bind(fd, (const struct sockaddr *)address, len) == 0 && listen(fd, SOMAXCONN) == 0 ? 0 : -1;
+    return bind(fd, &address->any, len) == 0 && listen(fd, SOMAXCONN) == 0 ? 0 : -1;
 }
 
-static bool is_any(const struct sockaddr_storage *address)
+static bool is_any(const union address *address)
 {
-    if (address->ss_family == AF_INET6)
-        return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)address)->sin6_addr);
-    return ((const struct sockaddr_in *)address)->sin_addr.s_addr == htonl(INADDR_ANY);
+    if (address->any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
+    return address->v4.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-/* Whether the kernel lets only one of the two listen: IPv4 and IPv6 never get in each other's way (IPV6_V6ONLY). */
-static bool overlaps(const struct http_listener *listener, const struct sockaddr_storage *address)
+/* Whether the kernel lets only one of the two listen. IPv4 and IPv6 never get in each other's way
+ * (IPV6_V6ONLY). */
+static bool overlaps(const struct http_listener *listener, const union address *address)
 {
-    struct sockaddr_storage bound = {0};
+    union address bound = {0};
     socklen_t len = sizeof bound;
-    if (listener->is_unix ||
-        getsockname(evconnlistener_get_fd(listener->socket), (struct sockaddr *)&bound, &len) < 0 ||
-        bound.ss_family != address->ss_family || tcp_port(&bound) != tcp_port(address))
+    if (listener->is_unix || getsockname(evconnlistener_get_fd(listener->socket), &bound.any, &len) < 0 ||
+        bound.any.sa_family != address->any.sa_family || tcp_port(&bound) != tcp_port(address))
         return false;
     if (is_any(&bound) || is_any(address))
         return true;
-    if (bound.ss_family == AF_INET6)
-        return IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)&bound)->sin6_addr,
-                                  &((const struct sockaddr_in6 *)address)->sin6_addr);
-    return ((const struct sockaddr_in *)&bound)->sin_addr.s_addr ==
-           ((const struct sockaddr_in *)address)->sin_addr.s_addr;
+    if (bound.any.sa_family == AF_INET6)
+        return IN6_ARE_ADDR_EQUAL(&bound.v6.sin6_addr, &address->v6.sin6_addr);
+    return bound.v4.sin_addr.s_addr == address->v4.sin_addr.s_addr;
 }
 
-/* One of ours that will still be there after the reload. */
-static const struct http_listener *find_overlap(const struct http_listener *list, bool all,
-                                                const struct sockaddr_storage *address)
+/* The first that overlaps; with `staying`, of those that the next generation keeps. */
+static const struct http_listener *find_overlap(const struct http_listener *list, bool staying,
+                                                const union address *address)
 {
-    while (list && !((all || list->keep) && overlaps(list, address)))
+    while (list && !((list->keep || !staying) && overlaps(list, address)))
         list = list->next;
     return list;
 }
 
-static void share_port(int fd, const struct http_listener *current, const struct sockaddr_storage *address,
-                       int share)
+static void share_port(int fd, const struct http_listener *current, const union address *address, int share)
 {
     set_option(fd, SOL_SOCKET, SO_REUSEPORT, share);
     for (; current; current = current->next)
@@ -123,9 +125,10 @@ static void share_port(int fd, const struct http_listener *current, const struct
             set_option(evconnlistener_get_fd(current->socket), SOL_SOCKET, SO_REUSEPORT, share);
 }
 
-/* A listener of ours that goes away with this reload may hold the port under another host. Both may listen until it
- * has gone if both have SO_REUSEPORT, which they have only meanwhile: it would let other daemons in, too. */
-static int bind_beside_old(int fd, const struct sockaddr_storage *address, socklen_t len,
+/* A listener of ours that goes away with this reload may hold the port under another host. Both may listen
+ * until it has gone if both have SO_REUSEPORT, which they have only meanwhile: it would let other daemons
+ * in, too. */
+static int bind_beside_old(int fd, const union address *address, socklen_t len,
                            const struct http_listener *current)
 {
     share_port(fd, current, address, 1);
@@ -139,30 +142,30 @@ static int bind_beside_old(int fd, const struct sockaddr_storage *address, sockl
 static struct http_listener *create_tcp(const struct listener_context *context,
                                         const struct config_address *address, char *why, size_t why_size)
 {
-    struct sockaddr_storage bound;
+    union address bound = {0};
     socklen_t len;
     if (!tcp_resolve(address, &bound, &len)) {
         snprintf(why, why_size, "%s: the host must be an IP address (names are not looked up)",
                  address->text);
         return NULL;
     }
-    int fd = socket(bound.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(bound.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         snprintf(why, why_size, "%s: %s", address->text, strerrordesc_np(errno));
         return NULL;
     }
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (bound.ss_family == AF_INET6)
+    if (bound.any.sa_family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     /* Accepted sockets inherit these (tcp(7)). */
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-    const struct http_listener *same = find_overlap(context->current, false, &bound);
+    const struct http_listener *same = find_overlap(context->current, true, &bound);
     if (!same)
-        same = find_overlap(context->added, true, &bound);
+        same = find_overlap(context->added, false, &bound);
     int result = bind_and_listen(fd, &bound, len);
-    if (result < 0 && errno == EADDRINUSE && !same)
+    if (result < 0 && errno == EADDRINUSE && !same && find_overlap(context->current, false, &bound))
         result = bind_beside_old(fd, &bound, len, context->current);
     if (result < 0) {
         if (errno != EADDRINUSE)
@@ -176,9 +179,10 @@ static struct http_listener *create_tcp(const struct listener_context *context,
         return NULL;
     }
     char text[INET6_ADDRSTRLEN + 48];
-    len = sizeof bound;
-    getsockname(fd, (struct sockaddr *)&bound, &len);
-    tcp_text(&bound, len, text, sizeof text);
+    union address actual = {0};
+    len = sizeof actual;
+    getsockname(fd, &actual.any, &len);
+    tcp_text(&actual, len, text, sizeof text);
     return wrap(context, fd, address, text);
 }
 

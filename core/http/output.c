@@ -1,5 +1,5 @@
-/* http/output.c: bytes on their way out. Replies go to the socket at once, in one system call; only what it does
- * not take waits in the bufferevent. */
+/* http/output.c: bytes on their way out. Replies go to the socket at once, in one system call; only what it
+ * does not take waits in the bufferevent. Knows nothing of what it writes. */
 #include "http/state.h"
 
 #include <errno.h>

@@ -246,7 +246,7 @@ static enum http_progress parse_request_line(struct http_head *head, char *line,
         return refuse(fault, 501, "no method of more than 16 letters is known");
     char *target = space ? space + 1 : end;
     char *version = memchr(target, ' ', (size_t)(end - target));
-    if (!version || version == target)
+    if (!space || !version || version == target)
         return refuse(fault, 400, "the request line must be METHOD TARGET HTTP/1.1, with single spaces");
     if (parse_version(head, version + 1, (size_t)(end - version - 1), fault) == HTTP_FAULT)
         return HTTP_FAULT;

@@ -32,7 +32,8 @@ void server_update_admission(struct http_server *server)
     bool full = server->config && server->stats.connections >= server->config->max_connections;
     bool open = !server->draining && !server->accept_paused;
     if (open && full) {
-        /* At the limit a new connection is let in when an idle one can make room; others wait in the backlog. */
+        /* At the limit a new connection is let in when an idle one can make room; others wait in the
+         * backlog. */
         uint64_t now = clock_ms();
         open = evictable(server, now) != NULL;
         if (!open && server->idle_first && !event_pending(&server->accept_timer, EV_TIMEOUT, NULL))
@@ -244,7 +245,8 @@ static void prepare_listeners(struct http_server *server, const struct config *n
 {
     for (struct http_listener *listener = server->listeners; listener; listener = listener->next)
         listener->keep = false;
-    /* All that stay are marked before the first new one is bound: it may take the place of one that does not. */
+    /* All that stay are marked before the first new one is bound: it may take the place of one that does
+     * not. */
     for (size_t i = 0; i < next->listen_len; i++) {
         struct http_listener *listener = find_listener(server->listeners, next->listen[i].text);
         if (listener)

@@ -6,7 +6,7 @@
  * Life of a request: `head` is called when its head is complete and valid, before any body is read.
  * The handler answers (http_reply…), or asks for the body (http_read_body), or leaves the request
  * pending and answers later. A request ends when its reply is written out, or when its client is
- * gone: then `gone` is called (see http_on_gone), and the request may not be touched afterwards. A
+ * gone: then `gone` is called (see http_set_gone), and the request may not be touched afterwards. A
  * handler that replied need do nothing more: `gone` is not called after a complete reply was given.
  */
 #ifndef HTTP_SERVER_H
@@ -31,14 +31,17 @@ struct http_handler {
     void *arg;
 };
 
-/* `handler` is copied. */
+/* `handler` is copied. The process ignores SIGPIPE from then on, and so do its children unless they are
+ * given the default back. */
 struct http_server *http_server_create(struct loop *loop, const struct http_handler *handler);
 
 /* A reload part, in three steps (see config/reload.h): binds listeners that are new and loads the TLS
  * files, then takes them over, or lets go of them. Listeners whose address stays keep their socket and
- * connections; those that go away stop accepting at once, and their connections end after the
- * request at hand. A unix socket path that a dead daemon left is replaced; one that answers is an error.
- * Limits and timeouts of `next` count from the next request or connection on. */
+ * connections; those that go away take in who waits already and stop accepting, and their connections end
+ * after the request at hand or, when idle, the next one. A unix socket path that a dead daemon left is
+ * replaced; one that answers is an error. A host must be an IP address or "localhost". Limits and timeouts
+ * of `next` count from the next request or connection on. Problems are about server.listen[i] and
+ * server.tls. */
 int http_server_prepare(struct http_server *server, struct config *next, struct config_problems *problems);
 void http_server_commit(struct http_server *server, struct config *next);
 void http_server_rollback(struct http_server *server);
@@ -51,11 +54,15 @@ const char *http_server_addresses(const struct http_server *server);
 void http_server_drain(struct http_server *server, uint32_t timeout_ms, void (*drained)(void *arg),
                        void *arg);
 bool http_server_draining(const struct http_server *server);
+/* Requests at hand are gone first. Not inside a callback of the server, but in `drained`. NULL is allowed. */
 void http_server_destroy(struct http_server *server);
 
 struct http_stats {
-    uint64_t connections_total, requests_total, bad_requests, timeouts, over_limit;
-    unsigned connections; /* now */
+    uint64_t connections_total, requests_total;
+    uint64_t bad_requests; /* refused by the front end, but for timeouts */
+    uint64_t timeouts;     /* connections that missed a deadline, idle ones aside */
+    uint64_t over_limit;   /* times that accepting stopped at max_connections */
+    unsigned connections;  /* now */
 };
 struct http_stats http_server_stats(const struct http_server *server);
 
@@ -80,7 +87,8 @@ bool http_is_loopback(const struct http_request *request); /* came over loopback
 
 /* Reads the body (sending 100 Continue where the client waits for it), then calls `whole` with it; the bytes
  * are valid until the request ends. A body over `max` is answered 413 by the front end, one that dawdles
- * 408; `whole` is not called then, and `gone` is. */
+ * 408; `whole` is not called then, and `gone` is. Neither is called before this returns. At most once a
+ * request, and before any reply. */
 void http_read_body(struct http_request *request, uint64_t max,
                     void (*whole)(void *arg, struct http_request *request, const void *body, size_t len),
                     void *arg);
@@ -91,7 +99,8 @@ void http_set_gone(struct http_request *request, void (*gone)(void *arg, struct 
 
 /* ---- its reply ------------------------------------------------------------------------------- */
 
-/* Adds a header to the reply to come; name and value are ours (a line break in one aborts). */
+/* Adds a header to the reply to come; name and value are ours: a line break in one aborts, and so does more
+ * than 4 KiB of them. */
 void http_add_header(struct http_request *request, const char *name, const char *value);
 
 /* The whole reply at once. Date, Content-Length, X-Request-ID and Connection are added. A HEAD request gets no
@@ -103,8 +112,8 @@ void http_reply_buffer(struct http_request *request, int status, const char *con
                        struct evbuffer *body);
 
 /* A reply in pieces (chunked; until close for HTTP/1.0). http_stream_write() returns false when more than
- * 256 KiB wait for the client: write no more until `writable` is called. http_stream_end() completes it;
- * after it the request may not be touched. */
+ * 256 KiB wait for the client: write no more until `writable` is called (NULL: the reply is small).
+ * http_stream_end() completes it; after it the request may not be touched. */
 void http_stream_start(struct http_request *request, int status, const char *content_type,
                        void (*writable)(void *arg, struct http_request *request), void *arg);
 bool http_stream_write(struct http_request *request, const void *bytes, size_t len);

@@ -168,7 +168,8 @@ void connection_set_deadline(struct http_connection *connection, uint32_t delay_
 /* ---- output.c -------------------------------------------------------------------------------- */
 
 struct iovec;
-/* Writes the parts at once as far as the socket takes them; the rest is queued. A failure is noted in `broken`. */
+/* Writes the parts at once as far as the socket takes them; the rest is queued. A failure is noted in
+ * `broken`. */
 void connection_send(struct http_connection *connection, struct iovec *parts, size_t len);
 void connection_send_buffer(struct http_connection *connection, struct evbuffer *buffer); /* empties it */
 size_t connection_unsent(const struct http_connection *connection);
