@@ -15,8 +15,8 @@ struct http_watch {
     void (*closed)(void *subject);
 };
 
-/* `closed` is called with the subject of each descriptor whose peer has shut down or reset it. Aborts when there is
- * no descriptor left. */
+/* `closed` is called with the subject of each descriptor whose peer has shut down or reset it. Aborts when
+ * there is no descriptor left. */
 void watch_init(struct http_watch *watch, struct loop *loop, void (*closed)(void *subject));
 void watch_finish(struct http_watch *watch);
 
