@@ -6,7 +6,7 @@
 #ifndef PROCESS_BACKEND_H
 #define PROCESS_BACKEND_H
 
-#include "limits.h"
+#include "sandbox_limits.h"
 #include "options.h"
 #include "wire.h"
 

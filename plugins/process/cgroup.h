@@ -1,7 +1,7 @@
 /* cgroup.h: what is done to a control group once it is there (cgroups(7)).
  *
  * Used by the supervisor and by the plugin; `dir` is the group's directory, made by the plugin
- * (limits.h). Everything here may block for as long as it says.
+ * (sandbox_limits.h). Everything here may block for as long as it says.
  */
 #ifndef PROCESS_CGROUP_H
 #define PROCESS_CGROUP_H

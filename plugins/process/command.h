@@ -4,7 +4,7 @@
 #define PROCESS_COMMAND_H
 
 #include "bytes.h"
-#include "limits.h"
+#include "sandbox_limits.h"
 #include "options.h"
 
 #include <sandboxd/json.h>

@@ -148,6 +148,7 @@ static void inspect_done(void *arg)
     if (job->dir >= 0)
         close(job->dir);
     free(job);
+    logs_wake(sandbox->backend, sandbox->id);
     sandbox_step(sandbox);
 }
 

@@ -41,8 +41,8 @@ static void finish(struct follower *follower, const struct sbx_error *error)
     backend->host->complete(backend->public, follower->op, error);
     struct sandbox *sandbox = sandbox_find(backend, follower->id);
     free(follower);
-    if (sandbox && backend->quiesced)
-        sandbox_step(sandbox);
+    if (sandbox && backend->quiesced && sandbox->link >= 0)
+        sandbox_step(sandbox); /* the connection was kept for this */
 }
 
 /* Will there be no more output, as far as this instance can tell? */

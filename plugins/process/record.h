@@ -7,7 +7,7 @@
 #ifndef PROCESS_RECORD_H
 #define PROCESS_RECORD_H
 
-#include "limits.h"
+#include "sandbox_limits.h"
 
 #include <sandboxd/backend.h>
 #include <stdint.h>

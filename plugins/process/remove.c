@@ -98,6 +98,7 @@ static void remove_done(void *arg)
         sandbox_complete(sandbox, request->failed ? &request->failure : &job->error);
     }
     free(job);
+    logs_wake(sandbox->backend, sandbox->id);
     sandbox_step(sandbox);
 }
 

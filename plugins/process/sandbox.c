@@ -368,7 +368,6 @@ void sandbox_step(struct sandbox *sandbox)
             report_state(sandbox);
             free(sandbox->tail);
             sandbox->tail = NULL;
-            logs_wake(backend, sandbox->id);
             more = true;
         } else if (end_matters(sandbox) && sandbox->life == LIFE_ENDING &&
                    sandbox->status.phase == WIRE_EXITED) {

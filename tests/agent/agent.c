@@ -327,20 +327,26 @@ static void run(struct agent *agent)
 {
     const struct agent_options *options = &agent->options;
     for (;;) {
-        struct pollfd polls[CLIENTS + 1];
+        struct pollfd polls[CLIENTS + 1] = {{.fd = agent->listener, .events = POLLIN}};
+        struct client *polled[CLIENTS + 1] = {NULL};
+        nfds_t count = 1; /* only those that are open: poll(2) refuses more entries than RLIMIT_NOFILE */
         for (size_t i = 0; i < CLIENTS; i++)
-            polls[i] = (struct pollfd){.fd = agent->clients[i].fd, .events = POLLIN};
-        polls[CLIENTS] = (struct pollfd){.fd = agent->listener, .events = POLLIN};
+            if (agent->clients[i].fd >= 0) {
+                polled[count] = &agent->clients[i];
+                polls[count++] = (struct pollfd){.fd = agent->clients[i].fd, .events = POLLIN};
+            }
         long left = options->exit_after_ms - (now_ms() - agent->started_ms);
         if (options->exit_after_ms > 0 && left <= 0)
             exit(options->exit_code);
-        if (poll(polls, CLIENTS + 1, options->exit_after_ms > 0 ? (int)left : -1) < 0)
-            continue;
-        if (polls[CLIENTS].revents)
+        if (poll(polls, count, options->exit_after_ms > 0 ? (int)left : -1) < 0 && errno != EINTR) {
+            perror("sandbox-agent: poll");
+            exit(1);
+        }
+        if (polls[0].revents)
             accept_client(agent);
-        for (size_t i = 0; i < CLIENTS; i++)
-            if (polls[i].revents && agent->clients[i].fd == polls[i].fd)
-                receive(agent, &agent->clients[i]);
+        for (nfds_t i = 1; i < count; i++)
+            if (polls[i].revents && polled[i]->fd == polls[i].fd)
+                receive(agent, polled[i]);
     }
 }
 

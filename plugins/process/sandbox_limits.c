@@ -1,5 +1,5 @@
-/* limits.c: see limits.h. What happens inside a group that is made is cgroup.h's. */
-#include "limits.h"
+/* sandbox_limits.c: see sandbox_limits.h. What happens inside a group that is made is cgroup.h's. */
+#include "sandbox_limits.h"
 
 #include "cgroup.h"
 #include "failure.h"

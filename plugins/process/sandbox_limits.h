@@ -1,4 +1,4 @@
-/* limits.h: control groups (cgroups(7)) for the sandboxes of a backend.
+/* sandbox_limits.h: control groups (cgroups(7)) for the sandboxes of a backend.
  *
  * A group of version 2 where one can be made, since it freezes and kills a whole tree at once; without it
  * the supervisor does that with signals. And groups for `limits`, in the hierarchy of either version that
@@ -6,8 +6,8 @@
  *
  * Groups are made below the daemon's own, as sandboxd/SANDBOX_ID. All of this may block for a little.
  */
-#ifndef PROCESS_LIMITS_H
-#define PROCESS_LIMITS_H
+#ifndef PROCESS_SANDBOX_LIMITS_H
+#define PROCESS_SANDBOX_LIMITS_H
 
 #include "options.h"
 
