@@ -1,11 +1,12 @@
 /* net/client.h: the one HTTP client, on libcurl's multi interface and the loop.
  *
- * HTTP/1.1 (HTTP/2 over TLS where the server has it), over TCP or a unix socket; no proxy, no redirects, no
- * schemes but http and https; peers are always verified. Loop thread only. Names are resolved off the loop.
+ * HTTP/1.1 (HTTP/2 over TLS where the server has it and nothing is streamed), over TCP or a unix socket; no
+ * proxy, no redirects, no schemes but http and https; peers are always verified. Loop thread only. Names are
+ * resolved off the loop.
  * The program ignores SIGPIPE (a TLS connection that was closed raises it).
  *
- * A request on a kept connection that turns out to be closed, before a byte of the answer has come, is sent again
- * on a new one: `no_reuse` where it must not reach the server twice.
+ * A request on a kept connection that turns out to be closed, before a byte of the answer has come, is
+ * sent again on a new one: `no_reuse` where it must not reach the server twice.
  */
 #ifndef NET_CLIENT_H
 #define NET_CLIENT_H
@@ -43,8 +44,8 @@ struct client_handler {
      * that came with it counts as taken. */
     bool (*data)(void *arg, const void *bytes, size_t len);
     /* Last call, exactly once unless cancelled. `err` is NULL when a whole answer came. Failures:
-     * SBX_ERR_UNAVAILABLE (no connection, cut off; not retryable: a peer that isn't trusted), SBX_ERR_TIMEOUT,
-     * SBX_ERR_REFUSED (not HTTP, too large; a head may have 64 KiB), SBX_ERR_INVALID (a certificate file that
+     * SBX_ERR_UNAVAILABLE (no connection, cut off; not retryable: a peer that isn't trusted),
+     * SBX_ERR_TIMEOUT, SBX_ERR_REFUSED (not HTTP, too large; a head may have 64 KiB), SBX_ERR_INVALID (a certificate file that
      * can't be read), with a message that begins with "host:port: " and has no secret. `status` is 0 where no
      * whole head came, `body` NULL on failure. */
     void (*done)(void *arg, const struct sbx_error *err, int status, const void *body, size_t len);

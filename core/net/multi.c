@@ -1,9 +1,9 @@
-/* net/multi.c: see multi.h. Owns the multi handle, its sockets, its one timer, and the spare easy handles. It must
- * not call back into whoever owns a transfer from inside curl's callbacks.
+/* net/multi.c: see multi.h. Owns the multi handle, its sockets, its one timer, and the spare easy handles.
+ * It must not call back into whoever owns a transfer from inside curl's callbacks.
  *
- * curl's sockets sit in an epoll set of their own, which is one descriptor to the loop: libevent keeps a piece
- * of memory for every descriptor number it ever saw, and thousands of those, scattered among what a burst
- * of requests has freed, would keep its pages from going back to the system. */
+ * curl's sockets sit in an epoll set of their own, one descriptor to the loop: libevent keeps a piece of
+ * memory for every descriptor number it ever saw, and thousands of those, scattered among what a burst of
+ * requests has freed, would keep its pages from going back to the system. */
 #include "net/multi.h"
 
 #include <stdlib.h>

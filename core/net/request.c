@@ -224,9 +224,12 @@ static int set_system_trust(CURL *easy)
                : 0;
 }
 
-static int set_tls(CURL *easy, const struct client_request *request)
+/* A stream has a connection of its own: one that is held back would hold up what shares an HTTP/2
+ * connection with it, and libcurl lets 32 MiB come before it stops the server there. */
+static int set_tls(CURL *easy, const struct client_request *request, bool streamed)
 {
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                     (long)(streamed ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
     if (!request->ca_file) {
         if (set_system_trust(easy))
             return -1;
@@ -253,7 +256,7 @@ int request_apply(CURL *easy, const struct client_request *request, const struct
     if (request->unix_socket)
         failed |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket) != CURLE_OK;
     failed |= set_method(easy, request) || set_headers(easy, request, headers);
-    failed |= target->https && set_tls(easy, request);
+    failed |= target->https && set_tls(easy, request, streamed);
     if (failed)
         return error_set(err, SBX_ERR_INTERNAL, SBX_CODE_INTERNAL, "no memory for a request");
 

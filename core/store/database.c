@@ -18,8 +18,8 @@ enum {
     CHECKPOINT_PAGES = 1000 /* 4 MiB of log */
 };
 
-/* EXCLUSIVE: no reader of another process can hold up the checkpoints, and the index of the log is in memory instead
- * of a third file. Set before the file is first read. */
+/* EXCLUSIVE: no reader of another process can hold up the checkpoints, and the index of the log is in
+ * memory instead of a third file. Set before the file is first read. */
 static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
                                "PRAGMA cache_size = -512;" /* KiB */
                                "PRAGMA mmap_size = 0;"

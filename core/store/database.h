@@ -1,5 +1,5 @@
-/* store/database.h: the SQLite connection: opening it, transactions, and the statements behind each operation.
- * Used by one thread at a time; knows neither the loop nor the queue. */
+/* store/database.h: the SQLite connection: opening it, transactions, and the statements behind each
+ * operation. Used by one thread at a time; knows neither the loop nor the queue. */
 #ifndef STORE_DATABASE_H
 #define STORE_DATABASE_H
 

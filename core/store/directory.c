@@ -1,5 +1,5 @@
-/* store/directory.c: see directory.h. Owns the rules on who may own and write the state directory, and the lock
- * that keeps a second daemon out. It never opens the store's file while SQLite has it: closing any
+/* store/directory.c: see directory.h. Owns the rules on who may own and write the state directory, and the
+ * lock that keeps a second daemon out. It never opens the store's file while SQLite has it: closing any
  * descriptor of it would drop SQLite's locks (fcntl(2)). */
 #include "store/directory.h"
 

@@ -7,9 +7,9 @@
 
 #define STORE_FILE "sandboxd.db"
 
-/* Makes `path` (its last component only) when it is missing, refuses one that others could tamper with, takes the
- * lock, and makes the store's file (0600). Returns the descriptor that holds the lock; closing it lets go.
- * -1 with a sentence that says what is wrong and what to do. */
+/* Makes `path` (its last component only) when it is missing, refuses one that others could tamper with,
+ * takes the lock, and makes the store's file (0600). Returns the descriptor that holds the lock; closing
+ * it lets go. -1 with a sentence that says what is wrong and what to do. */
 int directory_open(const char *path, struct sbx_error *err);
 
 /* "no space" in any of its forms: a full disk, a quota. */

@@ -1,5 +1,5 @@
-/* store/operation.c: see operation.h. Owns the copying of what is asked and the telling of how it went. It runs
- * nothing. */
+/* store/operation.c: see operation.h. Owns the copying of what is asked and the telling of how it went. It
+ * runs nothing. */
 #include "store/operation.h"
 
 #include "base/error.h"

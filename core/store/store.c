@@ -1,5 +1,5 @@
-/* store/store.c: see store.h. Owns the queue, the thread that works it off, and the way of the answers back. What
- * is written how is the database's business. */
+/* store/store.c: see store.h. Owns the queue, the thread that works it off, and the way of the answers
+ * back. What is written how is the database's business. */
 #include "store/store.h"
 
 #include "base/log.h"

@@ -41,13 +41,13 @@ typedef void (*store_done)(void *arg, const struct sbx_error *err);
 typedef void (*store_value)(void *arg, const struct sbx_error *err, const void *value, size_t len);
 typedef void (*store_keys)(void *arg, const struct sbx_error *err, const char *const *keys, size_t count);
 
-/* Opens or makes `directory`/sandboxd.db (0600; the directory, 0700, but not those above it), locks it against a
- * second daemon, checks it and brings it to STORE_SCHEMA_VERSION. Blocks: it is called before
+/* Opens or makes `directory`/sandboxd.db (0600; the directory, 0700, but not those above it), locks it
+ * against a second daemon, checks it and brings it to STORE_SCHEMA_VERSION. Blocks: it is called before
  * serving. NULL, with a sentence that says what is wrong and what to do: not a directory, not ours or open
  * to others, no room, read-only, corrupt, of a newer version, in use by another sandboxd. */
 struct store *store_open(struct loop *loop, const char *directory, struct sbx_error *err);
-/* Finishes all writes that were asked for (their callbacks are not called any more), then closes. Not inside a
- * callback. NULL is allowed. */
+/* Finishes all writes that were asked for (their callbacks are not called any more), then closes. Not
+ * inside a callback. NULL is allowed. */
 void store_close(struct store *store);
 
 /* Calls `each` for every sandbox kept, oldest first. Blocks: only before serving. */
@@ -60,8 +60,8 @@ int store_load_sandboxes(struct store *store, void (*each)(void *arg, const stru
 void store_put_sandbox(struct store *store, const struct store_sandbox *sandbox, store_done done, void *arg);
 void store_delete_sandbox(struct store *store, const char *id, store_done done, void *arg);
 
-/* A durable map for each namespace (a backend's name). get: `value` is NULL when there is no such key. list: all
- * keys that begin with `prefix`, in the order of their bytes. */
+/* A durable map for each namespace (a backend's name). get: `value` is NULL when there is no such key.
+ * list: all keys that begin with `prefix`, in the order of their bytes. */
 void store_put(struct store *store, const char *space, const char *key, const void *value, size_t len,
                store_done done, void *arg);
 void store_get(struct store *store, const char *space, const char *key, store_value done, void *arg);

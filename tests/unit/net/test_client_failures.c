@@ -61,7 +61,7 @@ static void a_refused_connection_is_reported_at_once(void **state)
         struct call *call = call_get("http://user:secret@%s:%d/path?key=secret", hosts[i], port);
         assert_fails(call, SBX_ERR_UNAVAILABLE, "Connection refused");
         assert_string_equal(call->err.message, url("%s:%d: Connection refused", hosts[i], port));
-        assert_true(clock_ms() - before < 150);
+        assert_true(clock_ms() - before < 1000); /* no timeout was waited for */
         call_free(call);
     }
     close(fd);
@@ -142,17 +142,17 @@ static void each_stage_times_out_with_a_sentence_of_its_own(void **state)
     static const struct {
         const char *path, *says;
     } rows[] = {
-        {"/silent", "did not answer within 60 ms"},
-        {"/hang-in-head", "did not answer within 60 ms"},
-        {"/hang-in-body", "did not finish within 60 ms"},
-        {"/dribble", "did not finish within 60 ms"},
+        {"/silent", "did not answer within 300 ms"},
+        {"/hang-in-head", "did not answer within 300 ms"},
+        {"/hang-in-body", "did not finish within 300 ms"},
+        {"/dribble", "did not finish within 300 ms"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint64_t before = clock_ms();
-        struct client_request request = {.url = at(rows[i].path), .timeout_ms = 60};
+        struct client_request request = {.url = at(rows[i].path), .timeout_ms = 300};
         struct call *call = call_wait(call_begin(&request, false));
         assert_fails(call, SBX_ERR_TIMEOUT, rows[i].says);
-        assert_true(clock_ms() - before >= 55);
+        assert_true(clock_ms() - before >= 295);
         call_free(call);
     }
 }
@@ -180,15 +180,15 @@ static void a_connection_that_is_never_taken_times_out(void **state)
 static void a_stream_that_falls_silent_ends_and_one_that_dribbles_does_not(void **state)
 {
     (void)state;
-    struct client_request request = {.url = at("/hang-in-body"), .idle_timeout_ms = 60};
+    struct client_request request = {.url = at("/hang-in-body"), .idle_timeout_ms = 300};
     struct call *call = call_wait(call_begin(&request, true));
-    assert_fails(call, SBX_ERR_TIMEOUT, "sent nothing for 60 ms");
+    assert_fails(call, SBX_ERR_TIMEOUT, "sent nothing for 300 ms");
     assert_int_equal(call->len, 2);
     call_free(call);
 
     request.url = at("/dribble");
     call = call_begin(&request, true);
-    for (uint64_t until = clock_ms() + 200; clock_ms() < until;)
+    for (uint64_t until = clock_ms() + 700; clock_ms() < until;)
         event_base_loop(loop_base(test_loop), EVLOOP_ONCE);
     assert_int_equal(call->dones, 0);
     client_cancel(call->transfer);

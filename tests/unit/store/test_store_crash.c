@@ -39,8 +39,8 @@ static void on_written(void *arg, const struct sbx_error *err)
     write_next(write);
 }
 
-/* Each writer has its own keys, so that the last one acknowledged of a key is the last one asked for or the one
- * before. */
+/* Each writer has its own keys, so that the last one acknowledged of a key is the last one asked for or
+ * the one before. */
 static void write_next(struct write *write)
 {
     write->key = (write->key + AT_ONCE) % KEYS;

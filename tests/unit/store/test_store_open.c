@@ -120,9 +120,11 @@ static void what_is_not_a_directory_of_its_own_is_refused(void **state)
     unlink(test_directory);
     assert_return_code(symlink("/tmp", test_directory), 0);
     fixture_refused("is a symbolic link", "state_dir");
-    strcat(test_directory, "/"); /* does not get around it */
+    size_t len = strlen(test_directory);
+    test_directory[len] = '/'; /* does not get around it */
+    test_directory[len + 1] = '\0';
     fixture_refused("is a symbolic link", "state_dir");
-    test_directory[strlen(test_directory) - 1] = '\0';
+    test_directory[len] = '\0';
     unlink(test_directory);
 }
 
