@@ -359,8 +359,11 @@ void sandbox_step(struct sandbox *sandbox)
         more = false;
         if (sandbox->life == LIFE_UNKNOWN) {
             bool waits = sandbox->link >= 0 || sandbox->guard != 0;
-            if (!waits && (sandbox->request || !backend->quiesced))
+            if (!sandbox->request && backend->quiesced)
+                step_idle(sandbox);
+            else if (!waits)
                 inspect_begin(sandbox);
+            break; /* a supervisor or a job says how it goes on, or nobody asks any more */
         } else if (sandbox->life == LIFE_LAUNCHING) {
             break;
         } else if (end_matters(sandbox) && (sandbox->life == LIFE_DEAD || sandbox->tail)) {
