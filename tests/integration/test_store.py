@@ -93,23 +93,24 @@ def small_disk(make_daemon):
                              capture_output=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"can't mount: {mounted.stderr.decode().strip()}")
-    yield daemon
-    if daemon.process and daemon.process.poll() is None:
-        daemon.remove_all()
-        daemon.wait_clean()
-        daemon.stop()
-    subprocess.run(["umount", "-l", state(daemon)], check=True)
+    try:
+        yield daemon
+        if daemon.process.poll() is None:
+            daemon.remove_all()
+            daemon.wait_clean()
+            daemon.stop()
+    finally:
+        subprocess.run(["umount", "-l", state(daemon)], check=True)
 
 
 def test_a_full_disk_refuses_the_request_and_serves_on(small_disk):
     daemon = small_disk.start()
     kept = daemon.start_sandbox()
     ballast = state(daemon) / "ballast"
-    with open(ballast, "wb") as f:
+    with open(ballast, "wb", buffering=0) as f:
         try:
             while True:
                 f.write(b"x" * 4096)
-                f.flush()
         except OSError:
             pass
     answers = [daemon.post("/api/v1/sandboxes?wait=5s") for _ in range(30)]
@@ -129,20 +130,26 @@ def test_a_read_only_disk_is_no_start(small_disk):
     subprocess.run(["mount", "-o", "remount,rw", state(daemon)], check=True)
 
 
-def test_a_copy_made_while_it_runs_is_a_backup(make_daemon):
+def test_a_copy_made_while_it_is_stopped_is_a_backup(make_daemon):
     daemon = make_daemon().start()
-    sandbox = daemon.start_sandbox()
-    copy = daemon.directory / "copy"
-    copy.mkdir(mode=0o700)
-    with sqlite3.connect(f"file:{database(daemon)}?mode=ro", uri=True) as source, \
-            sqlite3.connect(copy / "sandboxd.db") as target:
-        source.backup(target)
-    source.close()
-    target.close()
+    kept = daemon.start_sandbox()
     daemon.stop()
-    shutil.rmtree(state(daemon))
-    shutil.copytree(copy, state(daemon))
-    state(daemon).chmod(0o700)
-    database(daemon).chmod(0o600)
+    assert [p.name for p in state(daemon).glob("sandboxd.db*")] == ["sandboxd.db"], "nothing is left in the log"
+    shutil.copy2(database(daemon), daemon.directory / "backup.db")
     daemon.start()
-    assert daemon.wait_status(sandbox["id"], "RUNNING") == sandbox
+    deleted = daemon.start_sandbox()
+    daemon.remove_sandbox(deleted["id"])
+    daemon.kill()
+    for file in state(daemon).glob("sandboxd.db*"):
+        file.unlink()
+    shutil.copy2(daemon.directory / "backup.db", database(daemon))
+    daemon.start()
+    assert daemon.wait_status(kept["id"], "RUNNING") == kept
+
+
+def test_no_other_program_reads_the_state_while_it_runs(make_daemon):
+    daemon = make_daemon().start()
+    with sqlite3.connect(f"file:{database(daemon)}?mode=ro", uri=True, timeout=0) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            connection.execute("SELECT * FROM sandboxes")
+    connection.close()
