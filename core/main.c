@@ -281,6 +281,7 @@ static int check(const struct config *config, struct config_problems *problems, 
     struct daemon daemon = {.loop = loop_create()};
     struct backend_set_deps deps = {.loop = daemon.loop, .default_plugin_dir = plugin_dir};
     daemon.set = backend_set_create(&deps, &(struct backend_events){0});
+    http_server_check(config, problems);
     backend_set_check(daemon.set, config, problems);
     config_problems_sort(problems);
     backend_set_destroy(daemon.set);

@@ -111,7 +111,7 @@ struct config {
     const struct config_callback *callbacks;
     size_t callbacks_len;
 
-    const struct config_node *root; /* for config_position() */
+    const struct config_node *root; /* for config_position(); NULL where it came from no file */
     struct config_arena *arena;     /* everything above lives in it; wiped when it is freed */
 };
 

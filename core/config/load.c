@@ -84,9 +84,9 @@ const struct config_spec *config_find_spec(const struct config *config, const ch
 
 void config_position(const struct config *config, const char *path, unsigned *line, unsigned *column)
 {
-    const struct config_node *node = node_walk(config->root, path);
-    *line = node->line;
-    *column = node->column;
+    const struct config_node *node = config->root ? node_walk(config->root, path) : NULL;
+    *line = node ? node->line : 0;
+    *column = node ? node->column : 0;
 }
 
 void config_option_position(const struct config_backend *backend, const char *path, unsigned *line,

@@ -271,9 +271,17 @@ static void prepare_listeners(struct http_server *server, const struct config *n
         } else {
             char path[48];
             snprintf(path, sizeof path, "server.listen[%zu]", i);
-            config_problem_add(problems, false, 0, 0, path, "%s", why);
+            unsigned line, column;
+            config_position(next, path, &line, &column);
+            config_problem_add(problems, false, line, column, path, "%s", why);
         }
     }
+}
+
+void http_server_check(const struct config *config, struct config_problems *problems)
+{
+    if (config->tls_cert && config->tls_key)
+        SSL_CTX_free(tls_load(config, problems));
 }
 
 int http_server_prepare(struct http_server *server, struct config *next, struct config_problems *problems)
@@ -282,7 +290,7 @@ int http_server_prepare(struct http_server *server, struct config *next, struct 
     server->next = config_ref(next);
     prepare_listeners(server, next, problems);
     if (next->tls_cert && next->tls_key)
-        server->next_tls = tls_load(next->tls_cert, next->tls_key, problems);
+        server->next_tls = tls_load(next, problems);
     if (problems->errors == before)
         return 0;
     http_server_rollback(server);

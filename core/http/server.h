@@ -46,6 +46,9 @@ int http_server_prepare(struct http_server *server, struct config *next, struct 
 void http_server_commit(struct http_server *server, struct config *next);
 void http_server_rollback(struct http_server *server);
 
+/* --check: what can be checked of a configuration without binding anything: the TLS files. */
+void http_server_check(const struct config *config, struct config_problems *problems);
+
 /* The addresses that are bound, with the port that port 0 became, separated by ", ". */
 const char *http_server_addresses(const struct http_server *server);
 

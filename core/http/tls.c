@@ -13,13 +13,20 @@
 
 enum { PEM_FILE_MAX = 1024 * 1024 };
 
-static void complain(struct config_problems *problems, const char *key, const char *file, const char *what)
+struct loading {
+    const struct config *config;
+    struct config_problems *problems;
+};
+
+static void complain(const struct loading *loading, const char *key, const char *file, const char *what)
 {
-    config_problem_add(problems, false, 0, 0, key, "%s: %s", file, what);
+    unsigned line, column;
+    config_position(loading->config, key, &line, &column);
+    config_problem_add(loading->problems, false, line, column, key, "%s: %s", file, what);
 }
 
 /* Only regular files: a FIFO or a device could hold up the loop. NULL: a problem was added. */
-static BIO *read_file(const char *file, const char *key, struct config_problems *problems)
+static BIO *read_file(const struct loading *loading, const char *file, const char *key)
 {
     struct buffer content = buffer_init(PEM_FILE_MAX);
     const char *what = NULL;
@@ -42,7 +49,7 @@ static BIO *read_file(const char *file, const char *key, struct config_problems 
         OPENSSL_cleanse(bytes, sizeof bytes);
     }
     if (what)
-        complain(problems, key, file, what);
+        complain(loading, key, file, what);
     else {
         bio = BIO_new(BIO_s_secmem());
         if (content.len > 0)
@@ -90,8 +97,10 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
     return SSL_TLSEXT_ERR_OK;
 }
 
-SSL_CTX *tls_load(const char *cert_file, const char *key_file, struct config_problems *problems)
+SSL_CTX *tls_load(const struct config *config, struct config_problems *problems)
 {
+    struct loading loading = {.config = config, .problems = problems};
+    const char *cert_file = config->tls_cert, *key_file = config->tls_key;
     size_t before = problems->errors;
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
     if (!tls)
@@ -103,18 +112,18 @@ SSL_CTX *tls_load(const char *cert_file, const char *key_file, struct config_pro
     SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(tls, select_protocol, NULL);
 
-    BIO *cert = read_file(cert_file, "server.tls.cert", problems);
-    BIO *key = read_file(key_file, "server.tls.key", problems);
+    BIO *cert = read_file(&loading, cert_file, "server.tls.cert");
+    BIO *key = read_file(&loading, key_file, "server.tls.key");
     if (cert && !use_certificates(tls, cert))
-        complain(problems, "server.tls.cert", cert_file,
+        complain(&loading, "server.tls.cert", cert_file,
                  "has no certificate in PEM form that may be used; its first must be the server's own");
     if (key) {
         EVP_PKEY *private_key = PEM_read_bio_PrivateKey(key, NULL, no_passphrase, NULL);
         if (!private_key)
-            complain(problems, "server.tls.key", key_file,
+            complain(&loading, "server.tls.key", key_file,
                      "has no private key in PEM form, or one with a passphrase; it must have none");
         else if (cert && problems->errors == before && SSL_CTX_use_PrivateKey(tls, private_key) != 1)
-            complain(problems, "server.tls.key", key_file, "does not belong to the certificate");
+            complain(&loading, "server.tls.key", key_file, "does not belong to the certificate");
         EVP_PKEY_free(private_key);
     }
     BIO_free(cert);

@@ -6,7 +6,7 @@
 
 #include <openssl/ssl.h>
 
-/* TLS 1.2 or newer, ALPN "http/1.1". NULL: problems were added under server.tls. The caller frees it. */
-SSL_CTX *tls_load(const char *cert_file, const char *key_file, struct config_problems *problems);
+/* For a configuration with certificate and key. TLS 1.2 or newer, ALPN "http/1.1". NULL: problems were added under server.tls. The caller frees it. */
+SSL_CTX *tls_load(const struct config *config, struct config_problems *problems);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum {
+    CHECKS_AT_ONCE = 256,
     CHECK_TIMEOUT_MS = 5000,
     CONFIRM_TIMEOUT_MS = 5000,
     TAIL_LINES = 20,
@@ -52,10 +53,50 @@ static void arm(struct sandbox *sandbox)
     loop_arm_us(&sandbox->health.timer, next_delay_us(sandbox));
 }
 
-static void cancel_under_way(struct health *health)
+/* ---- turns ---- */
+
+static void enqueue(struct sandbox *sandbox)
 {
-    client_cancel(health->transfer);
-    health->transfer = NULL;
+    struct health_queue *queue = &sandbox->service->checks;
+    sandbox->health.next_due = NULL;
+    sandbox->health.due = queue->last;
+    *queue->last = sandbox;
+    queue->last = &sandbox->health.next_due;
+}
+
+static void dequeue(struct sandbox *sandbox)
+{
+    struct health *health = &sandbox->health;
+    if (!health->due)
+        return;
+    *health->due = health->next_due;
+    if (health->next_due)
+        health->next_due->health.due = health->due;
+    else
+        sandbox->service->checks.last = health->due;
+    health->due = NULL;
+}
+
+static void transfer_ended(struct sandbox *sandbox)
+{
+    struct health_queue *queue = &sandbox->service->checks;
+    sandbox->health.transfer = NULL;
+    queue->under_way--;
+    struct sandbox *next = queue->first;
+    if (next) {
+        dequeue(next);
+        loop_arm_us(&next->health.timer, 0);
+    }
+}
+
+static void cancel_under_way(struct sandbox *sandbox)
+{
+    struct health *health = &sandbox->health;
+    dequeue(sandbox);
+    if (health->transfer) {
+        client_cancel(health->transfer);
+        transfer_ended(sandbox);
+    }
     if (health->confirm)
         backend_cancel(health->confirm, true);
     health->confirm = NULL;
@@ -181,7 +222,7 @@ static void check_done(void *arg, const struct sbx_error *err, int status, const
     (void)body;
     (void)len;
     struct sandbox *sandbox = arg;
-    sandbox->health.transfer = NULL;
+    transfer_ended(sandbox);
     if (err) {
         fail(sandbox, err->message);
     } else if (status < 200 || status > 299) {
@@ -213,6 +254,10 @@ static void check(struct sandbox *sandbox)
             fail(sandbox, "it has no agent server");
         return;
     }
+    if (sandbox->service->checks.under_way >= CHECKS_AT_ONCE) {
+        enqueue(sandbox);
+        return;
+    }
     char *url = NULL;
     if (asprintf(&url, "%s%s", base, path) < 0)
         abort();
@@ -225,7 +270,9 @@ static void check(struct sandbox *sandbox)
     sandbox->service->stats.health_checks++;
     health->transfer = client_start(sandbox->service->deps.client, &request, &handler, sandbox, &err);
     free(url);
-    if (!health->transfer)
+    if (health->transfer)
+        sandbox->service->checks.under_way++;
+    else
         fail(sandbox, err.message);
 }
 
@@ -254,7 +301,7 @@ void health_end(struct sandbox *sandbox)
 {
     struct health *health = &sandbox->health;
     event_del(&health->timer);
-    cancel_under_way(health);
+    cancel_under_way(sandbox);
     health->answered = health->timed_out = false;
     health->failures = 0;
 }

@@ -19,6 +19,7 @@ struct backend_operation;
 
 struct health {
     struct event timer;
+    struct sandbox *next_due, **due;   /* in the queue for a check; due NULL: it is not */
     struct client_transfer *transfer;  /* the check under way, or NULL */
     struct backend_operation *confirm; /* is it this sandbox that answered? or NULL */
     struct backend_operation *tail;    /* the log's end is being fetched, or NULL */
@@ -33,6 +34,13 @@ void health_init(struct sandbox *sandbox);
 void health_begin(struct sandbox *sandbox);
 /* It does not run: nothing is checked. */
 void health_end(struct sandbox *sandbox);
+/* All checks of a service: so many at once, that a restart with thousands does not need as many descriptors. Who
+ * does not answer holds a place for its timeout and no longer; the others wait in turn. */
+struct health_queue {
+    unsigned under_way;
+    struct sandbox *first, **last;
+};
+
 /* Answered since it started, and not failing twice in a row. */
 static inline bool health_good(const struct health *health)
 {

@@ -64,6 +64,7 @@ struct service {
     struct backend_set *set;
     int64_t created_at_us;
     struct service_stats stats;
+    struct health_queue checks;
 
     char *recently_gone[RECENTLY_GONE];
     size_t recently_gone_at;

@@ -61,6 +61,7 @@ struct service *service_create(const struct service_deps *deps)
     table_init(&service->table);
     map_init(&service->homes);
     map_init(&service->quotas);
+    service->checks.last = &service->checks.first;
     evtimer_assign(&service->stop_timer, loop_base(deps->loop), stop_time_over, service);
     service->stop_task = (struct loop_task){.run = tell_stopped, .arg = service};
     return service;

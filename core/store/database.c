@@ -29,13 +29,12 @@ static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
 static const char log_settings[] = "PRAGMA synchronous = FULL;"
                                    "PRAGMA journal_size_limit = 8388608";
 
-#define COLUMNS                                                                                              \
-    "id, backend, owner, spec_id, session_key, created_at_us, begun, want_paused, deleting, error_json"
+#define COLUMNS "id, backend, owner, spec_id, session_key, created_at_us, begun, deleting, error_json"
 
 enum { BEGIN = OPERATION_KINDS, COMMIT, SANDBOX_IDS, SANDBOX, STATEMENTS };
 
 static const char *const statement_texts[STATEMENTS] = {
-    [PUT_SANDBOX] = "INSERT OR REPLACE INTO sandboxes (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?)",
+    [PUT_SANDBOX] = "INSERT OR REPLACE INTO sandboxes (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
     [DELETE_SANDBOX] = "DELETE FROM sandboxes WHERE id = ?",
     [PUT] = "INSERT OR REPLACE INTO records (space, key, value) VALUES (?,?,?)",
     [DELETE] = "DELETE FROM records WHERE space = ? AND key = ?",
@@ -252,9 +251,8 @@ static void bind_sandbox(sqlite3_stmt *s, const struct store_sandbox *sandbox)
     sqlite3_bind_text(s, 5, sandbox->session_key, -1, SQLITE_STATIC);
     sqlite3_bind_int64(s, 6, sandbox->created_at_us);
     sqlite3_bind_int(s, 7, sandbox->begun);
-    sqlite3_bind_int(s, 8, sandbox->want_paused);
-    sqlite3_bind_int(s, 9, sandbox->deleting);
-    sqlite3_bind_text(s, 10, sandbox->error_json, -1, SQLITE_STATIC);
+    sqlite3_bind_int(s, 8, sandbox->deleting);
+    sqlite3_bind_text(s, 9, sandbox->error_json, -1, SQLITE_STATIC);
 }
 
 static void bind_operation(sqlite3_stmt *s, const struct operation *op)
@@ -327,9 +325,8 @@ static void read_sandbox(sqlite3_stmt *s, struct store_sandbox *sandbox)
         .session_key = (const char *)sqlite3_column_text(s, 4),
         .created_at_us = sqlite3_column_int64(s, 5),
         .begun = sqlite3_column_int(s, 6) != 0,
-        .want_paused = sqlite3_column_int(s, 7) != 0,
-        .deleting = sqlite3_column_int(s, 8) != 0,
-        .error_json = (const char *)sqlite3_column_text(s, 9),
+        .deleting = sqlite3_column_int(s, 7) != 0,
+        .error_json = (const char *)sqlite3_column_text(s, 8),
     };
 }
 

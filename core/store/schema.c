@@ -20,7 +20,6 @@ static const char *const migrations[] = {
     "  session_key TEXT,"
     "  created_at_us INTEGER NOT NULL,"
     "  begun INTEGER NOT NULL,"
-    "  want_paused INTEGER NOT NULL,"
     "  deleting INTEGER NOT NULL,"
     "  error_json TEXT"
     ") STRICT, WITHOUT ROWID;"

@@ -32,7 +32,6 @@ struct store_sandbox {
     const char *session_key;
     int64_t created_at_us;
     bool begun;             /* the backend has said that the thing was made */
-    bool want_paused;       /* a pause was asked for, and no resume since */
     bool deleting;          /* a deletion was promised */
     const char *error_json; /* NULL, or the `error` of the sandbox as clients see it */
 };

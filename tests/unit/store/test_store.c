@@ -161,7 +161,6 @@ static const struct store_sandbox whole = {.id = "id1",
                                            .session_key = "secret",
                                            .created_at_us = 1790000000123456,
                                            .begun = true,
-                                           .want_paused = true,
                                            .deleting = true,
                                            .error_json = "{\"code\":\"EXITED\"}"};
 
@@ -183,12 +182,12 @@ static void on_loaded(void *arg, const struct store_sandbox *sandbox)
         assert_string_equal(sandbox->spec_id, whole.spec_id);
         assert_string_equal(sandbox->session_key, whole.session_key);
         assert_int_equal(sandbox->created_at_us, whole.created_at_us);
-        assert_true(sandbox->begun && sandbox->want_paused && sandbox->deleting);
+        assert_true(sandbox->begun && sandbox->deleting);
         assert_string_equal(sandbox->error_json, whole.error_json);
     } else {
         assert_null(sandbox->owner);
         assert_null(sandbox->error_json);
-        assert_false(sandbox->begun || sandbox->want_paused || sandbox->deleting);
+        assert_false(sandbox->begun || sandbox->deleting);
     }
 }
 
