@@ -6,8 +6,8 @@
 #ifndef PROCESS_BACKEND_H
 #define PROCESS_BACKEND_H
 
-#include "sandbox_limits.h"
 #include "options.h"
+#include "sandbox_limits.h"
 #include "wire.h"
 
 #include <sandboxd/backend.h>
@@ -110,6 +110,8 @@ struct sandbox *sandbox_find(struct process_backend *backend, const char *id);
 /* In LIFE_UNKNOWN; sandbox_step() finds out. */
 struct sandbox *sandbox_add(struct process_backend *backend, const char *id);
 void sandbox_destroy(struct sandbox *sandbox);
+/* Replaces an owned text by a copy; NULL: by none. */
+void sandbox_keep_text(char **to, const char *text);
 void sandbox_set_life(struct sandbox *sandbox, enum life life);
 /* Looks at what is and what is wanted, and does the next thing. The sandbox may be gone afterwards. */
 void sandbox_step(struct sandbox *sandbox);

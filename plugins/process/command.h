@@ -4,8 +4,8 @@
 #define PROCESS_COMMAND_H
 
 #include "bytes.h"
-#include "sandbox_limits.h"
 #include "options.h"
+#include "sandbox_limits.h"
 
 #include <sandboxd/json.h>
 #include <stdint.h>

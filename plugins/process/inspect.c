@@ -82,21 +82,11 @@ static void inspect_run(void *arg)
     }
 }
 
-static void keep_text(char **to, const char *text)
-{
-    if (text && *to && strcmp(*to, text) == 0)
-        return;
-    free(*to);
-    *to = text ? strdup(text) : NULL;
-    if (text && !*to)
-        abort();
-}
-
 static void take_record(struct sandbox *sandbox, const struct record *record)
 {
-    keep_text(&sandbox->owner, record_text(record, "owner"));
-    keep_text(&sandbox->spec_id, record_text(record, "spec_id"));
-    keep_text(&sandbox->session_key, record_text(record, "session_key"));
+    sandbox_keep_text(&sandbox->owner, record_text(record, "owner"));
+    sandbox_keep_text(&sandbox->spec_id, record_text(record, "spec_id"));
+    sandbox_keep_text(&sandbox->session_key, record_text(record, "session_key"));
     sandbox->created_at_us = record_integer(record, "created_at_us");
     sandbox->port = (uint16_t)record_integer(record, "port");
     sandbox->attempt = (uint32_t)record_integer(record, "attempt");
@@ -126,7 +116,7 @@ static void inspect_done(void *arg)
     if (job->exists)
         take_record(sandbox, &job->record);
     if (sandbox->link >= 0) {
-        keep_text(&sandbox->tail, job->tail); /* all that was wanted */
+        sandbox_keep_text(&sandbox->tail, job->tail); /* all that was wanted */
     } else if (job->locked) {
         reach(sandbox, job->dir);
     } else if (!job->exists) {
@@ -140,8 +130,8 @@ static void inspect_done(void *arg)
             host->log(public, SBX_LOG_WARN, job->id,
                       "its supervisor is gone; what was left of it has been ended");
         sandbox->status = job->exit;
-        keep_text(&sandbox->tail, job->tail);
-        keep_text(&sandbox->program, job->exit.phase == WIRE_FAILED ? job->program : NULL);
+        sandbox_keep_text(&sandbox->tail, job->tail);
+        sandbox_keep_text(&sandbox->program, job->exit.phase == WIRE_FAILED ? job->program : NULL);
         sandbox_set_life(sandbox, LIFE_DEAD);
     }
     record_finish(&job->record);

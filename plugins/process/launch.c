@@ -253,11 +253,10 @@ static void take_run(struct sandbox *sandbox, struct launching *job)
     sandbox->tail = NULL;
     if (!job->fresh)
         return;
-    const char *owner = record_text(&job->record, "owner"), *spec_id = record_text(&job->record, "spec_id");
     sandbox->created_at_us = record_integer(&job->record, "created_at_us");
-    sandbox->owner = owner ? strdup(owner) : NULL;
-    sandbox->spec_id = spec_id ? strdup(spec_id) : NULL;
-    sandbox->session_key = strdup(record_text(&job->record, "session_key"));
+    sandbox_keep_text(&sandbox->owner, record_text(&job->record, "owner"));
+    sandbox_keep_text(&sandbox->spec_id, record_text(&job->record, "spec_id"));
+    sandbox_keep_text(&sandbox->session_key, record_text(&job->record, "session_key"));
 }
 
 static void launch_done(void *arg)

@@ -82,22 +82,24 @@ uint64_t logfile_tail(int control_dir, uint32_t lines, uint64_t max_bytes)
     struct segments segments;
     find_segments(control_dir, &segments);
     uint64_t position = 0, left = max_bytes;
-    for (unsigned i = segments.count; i > 0; i--) {
-        int fd = open_segment(control_dir, segments.start[i - 1]);
-        uint64_t size = file_size(fd), offset = size;
-        if (i == segments.count) {
-            position = segments.start[i - 1] + size;
-            char last = '\n';
-            if (size > 0 && fd >= 0 && pread(fd, &last, 1, (off_t)size - 1) == 1 && last != '\n' && lines > 0)
-                lines--; /* a line that has no end yet is one too */
-        }
-        bool found = fd < 0 || max_bytes == 0 || look_back(fd, size, &lines, &left, &offset);
+    bool found = lines == 0, newest = true;
+    if (found && segments.count > 0) {
+        int fd = open_segment(control_dir, segments.start[segments.count - 1]);
+        position = segments.start[segments.count - 1] + file_size(fd);
         if (fd >= 0)
             close(fd);
-        if (lines != UINT32_MAX || offset < size)
-            position = segments.start[i - 1] + offset;
-        if (found)
-            break;
+    }
+    for (unsigned i = segments.count; i > 0 && !found; i--) {
+        int fd = open_segment(control_dir, segments.start[i - 1]);
+        uint64_t size = file_size(fd), offset = size;
+        char last = '\n';
+        if (newest && size > 0 && pread(fd, &last, 1, (off_t)size - 1) == 1 && last != '\n')
+            lines--; /* a line that has no end yet is one too */
+        newest = false;
+        found = fd < 0 || look_back(fd, size, &lines, &left, &offset);
+        if (fd >= 0)
+            close(fd);
+        position = segments.start[i - 1] + offset;
     }
     return position;
 }

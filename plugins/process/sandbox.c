@@ -48,6 +48,16 @@ struct sandbox *sandbox_add(struct process_backend *backend, const char *id)
     return sandbox;
 }
 
+void sandbox_keep_text(char **to, const char *text)
+{
+    if (text && *to && strcmp(*to, text) == 0)
+        return;
+    free(*to);
+    *to = text ? strdup(text) : NULL;
+    if (text && !*to)
+        abort();
+}
+
 static void disarm(struct sandbox *sandbox)
 {
     sandbox->backend->host->timer_cancel(sandbox->backend->public, sandbox->guard);
@@ -471,6 +481,7 @@ void sandbox_lost(struct sandbox *sandbox)
     if (sandbox->request)
         sandbox->request->asked = 0;
     sandbox_set_life(sandbox, LIFE_UNKNOWN);
+    disarm(sandbox); /* also when it had not said anything yet */
     answer_confirmations(sandbox, NULL);
     sandbox_step(sandbox);
 }

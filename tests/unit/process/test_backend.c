@@ -631,6 +631,5 @@ int main(void)
         TEST(a_memory_limit_is_enforced_and_named),
         TEST(a_backend_whose_folder_is_not_its_own_does_not_open),
     };
-    if (getenv("ONLY")) cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
