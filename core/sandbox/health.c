@@ -166,6 +166,15 @@ static void time_out(struct sandbox *sandbox)
 
 /* ---- a check ---- */
 
+static void first_is_over(struct sandbox *sandbox)
+{
+    if (!sandbox->health.first)
+        return;
+    sandbox->health.first = false;
+    if (--sandbox->service->checks.firsts == 0)
+        service_check_prepared(sandbox->service);
+}
+
 static void fail(struct sandbox *sandbox, const char *reason)
 {
     struct health *health = &sandbox->health;
@@ -180,6 +189,7 @@ static void fail(struct sandbox *sandbox, const char *reason)
         time_out(sandbox);
     }
     arm(sandbox);
+    first_is_over(sandbox);
 }
 
 static void succeed(struct sandbox *sandbox)
@@ -192,6 +202,7 @@ static void succeed(struct sandbox *sandbox)
     if (!was_good)
         sandbox_refresh(sandbox);
     arm(sandbox);
+    first_is_over(sandbox);
 }
 
 static void confirmed(void *arg, const struct sbx_error *err, const char *result, size_t len)
@@ -293,6 +304,10 @@ void health_begin(struct sandbox *sandbox)
     struct health *health = &sandbox->health;
     health_end(sandbox);
     health->since_us = clock_us();
+    if (home_health_path(sandbox->home) && sandbox->state == SBX_STATE_RUNNING) {
+        health->first = true;
+        sandbox->service->checks.firsts++;
+    }
     if (home_health_path(sandbox->home) || sandbox->state != SBX_STATE_RUNNING)
         arm(sandbox);
 }
@@ -304,4 +319,5 @@ void health_end(struct sandbox *sandbox)
     cancel_under_way(sandbox);
     health->answered = health->timed_out = false;
     health->failures = 0;
+    first_is_over(sandbox);
 }

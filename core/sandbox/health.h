@@ -25,6 +25,7 @@ struct health {
     struct backend_operation *tail;    /* the log's end is being fetched, or NULL */
     uint64_t since_us;                 /* of the start that is watched */
     unsigned failures;                 /* in a row, since it last answered */
+    bool first;                        /* no check of that start has ended yet */
     bool answered;                     /* since that start */
     bool timed_out;                    /* it did not answer within startup_timeout */
 };
@@ -38,6 +39,7 @@ void health_end(struct sandbox *sandbox);
  * does not answer holds a place for its timeout and no longer; the others wait in turn. */
 struct health_queue {
     unsigned under_way;
+    unsigned firsts; /* sandboxes that run and whose first check has not ended */
     struct sandbox *first, **last;
 };
 

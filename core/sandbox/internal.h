@@ -19,7 +19,8 @@ enum {
     ACT_TIMEOUT_MS = 60000,   /* pause, resume, stop */
     REMOVE_TIMEOUT_MS = 120000,
     LIST_TIMEOUT_MS = 30000,
-    FIRST_LIST_TIMEOUT_MS = 5000, /* how long the first listing may hold up serving */
+    FIRST_LIST_TIMEOUT_MS = 5000,  /* how long the first listing may hold up serving, */
+    FIRST_CHECKS_TIMEOUT_MS = 500, /* and after it the first health checks */
     RELIST_INTERVAL_MS = 300000,
     RECENTLY_GONE = 256 /* ids that a late report can't bring back */
 };
@@ -69,8 +70,10 @@ struct service {
     char *recently_gone[RECENTLY_GONE];
     size_t recently_gone_at;
 
-    reload_prepared first_prepared; /* the first start waits for listings; NULL: it does not */
+    reload_prepared first_prepared; /* the first start waits for listings and checks; NULL: it does not */
     void *first_transaction;
+    struct event first_timer; /* the checks have had their time */
+    bool first_timer_over;
 
     bool stopping;
     void (*stopped)(void *arg);

@@ -48,6 +48,7 @@ struct backend_events service_backend_events(struct service *service)
 
 /* ---- beginning ---- */
 
+static void first_time_over(evutil_socket_t fd, short what, void *arg);
 static void stop_time_over(evutil_socket_t fd, short what, void *arg);
 static void tell_stopped(void *arg);
 
@@ -62,6 +63,7 @@ struct service *service_create(const struct service_deps *deps)
     map_init(&service->homes);
     map_init(&service->quotas);
     service->checks.last = &service->checks.first;
+    evtimer_assign(&service->first_timer, loop_base(deps->loop), first_time_over, service);
     evtimer_assign(&service->stop_timer, loop_base(deps->loop), stop_time_over, service);
     service->stop_task = (struct loop_task){.run = tell_stopped, .arg = service};
     return service;
@@ -97,9 +99,24 @@ void service_check_prepared(struct service *service)
     for (size_t i = 0; (home = map_next(&service->homes, &i));)
         if (home->listing)
             return;
+    if (service->checks.firsts > 0 && !service->first_timer_over) {
+        if (!event_pending(&service->first_timer, EV_TIMEOUT, NULL))
+            loop_arm_ms(&service->first_timer, FIRST_CHECKS_TIMEOUT_MS);
+        return;
+    }
+    event_del(&service->first_timer);
     reload_prepared prepared = service->first_prepared;
     service->first_prepared = NULL;
     prepared(service->first_transaction, true);
+}
+
+static void first_time_over(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct service *service = arg;
+    service->first_timer_over = true;
+    service_check_prepared(service);
 }
 
 void service_prepare(struct service *service, struct backend_set *set, const struct config *old,
@@ -226,6 +243,7 @@ void service_destroy(struct service *service)
     map_finish(&service->homes);
     for (size_t i = 0; i < RECENTLY_GONE; i++)
         free(service->recently_gone[i]);
+    event_del(&service->first_timer);
     event_del(&service->stop_timer);
     loop_undefer(service->deps.loop, &service->stop_task);
     config_unref(service->config);

@@ -431,9 +431,9 @@ static void prepared(void *transaction, bool ok)
 
 void world_begin(struct world *world)
 {
-    static bool done;
     assert_int_equal(service_load(world->service, NULL), 0);
-    service_prepare(world->service, (struct backend_set *)world, NULL, world->config, NULL, prepared, &done);
+    service_prepare(world->service, (struct backend_set *)world, NULL, world->config, NULL, prepared,
+                    &world->prepared);
     service_commit(world->service, (struct backend_set *)world, world->config);
 }
 

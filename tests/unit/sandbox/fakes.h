@@ -31,6 +31,7 @@ struct world {
     struct config_backend settings;
     struct config_spec spec;
     struct backend backend;
+    bool prepared; /* the first generation */
 };
 
 struct world *world_create(uint32_t max_sandboxes, enum over_limit over_limit);
