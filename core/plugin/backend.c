@@ -102,7 +102,7 @@ static void on_overdue(evutil_socket_t fd, short what, void *arg)
 }
 
 struct backend *instance_create(struct instance_env *env, struct module *module, const char *name,
-                                const uint8_t *digest, const char *public_url)
+                                const char *plugin_path, const uint8_t *digest, const char *public_url)
 {
     struct backend *backend = calloc(1, sizeof *backend);
     if (!backend)
@@ -113,10 +113,12 @@ struct backend *instance_create(struct instance_env *env, struct module *module,
     backend->plugin = *module_head(module);
     backend->has_logs = backend->ops->logs != NULL;
     backend->name = strdup(name);
+    backend->plugin_path = strdup(plugin_path);
     const char *spec = module_default_spec(module);
     backend->public_url = public_url ? strdup(public_url) : NULL;
     backend->default_spec = spec ? strdup(spec) : NULL;
-    if (!backend->name || !backend->public_url != !public_url || !backend->default_spec != !spec)
+    if (!backend->name || !backend->plugin_path || !backend->public_url != !public_url ||
+        !backend->default_spec != !spec)
         abort();
     memcpy(backend->digest, digest, sizeof backend->digest);
     backend->abi =
@@ -187,6 +189,7 @@ void instance_free_if_over(struct backend *backend)
     loop_undefer(backend->env->loop, &backend->settle);
     handles_finish(&backend->handles);
     free(backend->name);
+    free(backend->plugin_path);
     free(backend->public_url);
     free(backend->default_spec);
     free(backend);

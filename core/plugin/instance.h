@@ -54,8 +54,9 @@ struct backend {
     struct sbx_plugin plugin;          /* the facts; they outlive the module. Its ops is NULL */
     char *default_spec;                /* may be NULL */
     bool has_logs;
-    char *name, *public_url; /* public_url may be NULL */
-    uint8_t digest[32];      /* of its section of the configuration */
+    char *name, *plugin_path;
+    char *public_url;   /* may be NULL */
+    uint8_t digest[32]; /* of its section of the configuration */
     enum instance_state state;
     bool opened;   /* open() succeeded: close() is owed */
     bool quiesced; /* quiesce() was called */
@@ -84,7 +85,7 @@ struct backend {
 
 /* Takes over the reference to `module`. One reference, the caller's. */
 struct backend *instance_create(struct instance_env *env, struct module *module, const char *name,
-                                const uint8_t *digest, const char *public_url);
+                                const char *plugin_path, const uint8_t *digest, const char *public_url);
 /* Calls the plugin's open(). `done` as for every operation. */
 void instance_open(struct backend *backend, const struct sbx_backend_config *config, uint32_t timeout_ms,
                    backend_done done, void *arg);

@@ -6,14 +6,14 @@
 #include "plugin/instance.h"
 #include "plugin/locate.h"
 #include "plugin/options.h"
+#include "plugin/state_dir.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-enum { OPEN_TIMEOUT_MS = 10000, PATH_BYTES = 4096 };
+enum { OPEN_TIMEOUT_MS = 10000 };
 
 /* One backend of the configuration to come, on its way. */
 struct candidate {
@@ -132,6 +132,7 @@ static struct backend *find_unchanged(const struct preparation *preparation,
     struct backend *backend = backend_set_find(preparation->set, candidate->settings->name);
     const char *url = preparation->next->public_url;
     if (!backend || backend->module != candidate->module ||
+        strcmp(backend->plugin_path, candidate->path) != 0 ||
         memcmp(backend->digest, candidate->settings->digest, sizeof backend->digest) != 0 ||
         !url != !backend->public_url || (url && strcmp(url, backend->public_url) != 0))
         return NULL;
@@ -155,6 +156,7 @@ static bool candidate_check(struct candidate *candidate, const struct config *co
 static void finish_preparation(struct preparation *preparation)
 {
     struct backend_set *set = preparation->set;
+    preparation->failed |= set->closing;
     struct list next = {.at = calloc(preparation->count + 1, sizeof *next.at)};
     if (!next.at)
         abort();
@@ -199,8 +201,9 @@ static void on_opened(void *arg, const struct sbx_error *err, const char *result
 
 static void open_candidate(struct preparation *preparation, struct candidate *candidate)
 {
-    candidate->backend = instance_create(preparation->set->env, candidate->module, candidate->settings->name,
-                                         candidate->settings->digest, preparation->next->public_url);
+    candidate->backend =
+        instance_create(preparation->set->env, candidate->module, candidate->settings->name, candidate->path,
+                        candidate->settings->digest, preparation->next->public_url);
     struct sbx_backend_config settings = options_settings(
         preparation->next, candidate->settings, candidate->module, candidate->path, candidate->state_dir);
     candidate->module = NULL; /* the instance has it now */
@@ -210,8 +213,7 @@ static void open_candidate(struct preparation *preparation, struct candidate *ca
 static void open_all(void *arg)
 {
     struct preparation *preparation = arg;
-    if (preparation->set->closing)
-        preparation->failed = true;
+    preparation->failed = preparation->set->closing;
     for (size_t i = 0; i < preparation->count; i++) {
         struct candidate *candidate = &preparation->candidates[i];
         if (!candidate->failed)
@@ -231,37 +233,6 @@ static void open_all(void *arg)
         finish_preparation(preparation);
 }
 
-static int make_folder(const char *path)
-{
-    struct stat info;
-    if (mkdir(path, 0700) == 0)
-        return 0;
-    if (errno != EEXIST || stat(path, &info) < 0)
-        return -1;
-    errno = ENOTDIR;
-    return S_ISDIR(info.st_mode) ? 0 : -1;
-}
-
-/* STATE_DIR/backends/NAME, freed by the caller; NULL with errno set. */
-static char *make_state_dir(const char *state_dir, const char *name)
-{
-    char absolute[PATH_BYTES];
-    if (make_folder(state_dir) < 0 || !realpath(state_dir, absolute))
-        return NULL;
-    struct buffer path = buffer_init(PATH_BYTES);
-    buffer_add_format(&path, "%s/backends", absolute);
-    int result = make_folder(buffer_text(&path));
-    buffer_add_format(&path, "/%s", name);
-    if (path.failed)
-        errno = ENAMETOOLONG;
-    else if (result == 0 && make_folder(path.data) == 0)
-        return buffer_take(&path);
-    int number = errno;
-    buffer_finish(&path);
-    errno = number;
-    return NULL;
-}
-
 static void run_make_dirs(void *arg)
 {
     struct preparation *preparation = arg;
@@ -270,7 +241,7 @@ static void run_make_dirs(void *arg)
         struct candidate *candidate = &preparation->candidates[i];
         if (candidate->kept)
             continue;
-        candidate->state_dir = make_state_dir(state_dir, candidate->settings->name);
+        candidate->state_dir = state_dir_make(state_dir, candidate->settings->name);
         candidate->failed = !candidate->state_dir;
         if (candidate->failed)
             error_set(&candidate->why, SBX_ERR_UNAVAILABLE, SBX_CODE_INTERNAL,
@@ -306,7 +277,6 @@ static void on_loaded(void *arg)
         }
     }
     if (preparation->failed || !work || set->closing) {
-        preparation->failed |= set->closing;
         finish_preparation(preparation);
         return;
     }

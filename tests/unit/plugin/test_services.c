@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -374,11 +375,15 @@ static void without_descriptors_a_spawn_fails_and_leaves_nothing(void **state)
 {
     struct harness *harness = *state;
     struct sbx_backend *backend = quiet(harness);
-    int fds[2048];
+    int fds[256];
     unsigned count = 0;
-    while (count < 2048 && (fds[count] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+    struct rlimit before, few;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){.rlim_cur = 256, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (count < 256 && (fds[count] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
         count++;
-    assert_true(count < 2048);
+    assert_true(count < 256);
     const char *const argv[] = {"/bin/true", NULL};
     struct sbx_spawn spawn = shell(argv);
     spawn.stdin_fd = 0;
@@ -392,6 +397,7 @@ static void without_descriptors_a_spawn_fails_and_leaves_nothing(void **state)
         close(fds[--count]);
     }
     assert_true(failed >= 2);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     while (count > 0)
         close(fds[--count]);
     RUN_UNTIL(harness, end.calls == 1);

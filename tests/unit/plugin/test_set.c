@@ -95,6 +95,39 @@ static void a_plugin_file_that_changed_on_disk_is_loaded_anew(void **state)
     }
 }
 
+static void the_same_plugin_in_another_place_makes_a_new_instance(void **state)
+{
+    struct harness *harness = *state; /* since files beside it may be others */
+    char path[128];
+    snprintf(path, sizeof path, "%s/variant_1.so", harness->state_dir);
+    copy_file(TEST_PLUGINS "/variant_1.so", path);
+    struct config *config = harness_config(harness);
+    harness_add(config, "v", "variant_1", "{}");
+    assert_true(harness_apply(harness, config));
+    struct backend *before = backend_set_find(harness->set, "v");
+    config = harness_config(harness);
+    config->plugin_dir = harness->state_dir;
+    harness_add(config, "v", "variant_1", "{}");
+    assert_true(harness_apply(harness, config));
+    assert_ptr_not_equal(backend_set_find(harness->set, "v"), before);
+}
+
+static void closing_while_a_backend_opens_ends_the_reload_first(void **state)
+{
+    struct harness *harness = *state;
+    struct config *config = harness_config(harness);
+    harness_add(config, "b", "misbehave", "{\"how\": \"open_late\"}");
+    backend_set_prepare(harness->set, NULL, config, &harness->problems, harness_prepared, harness);
+    struct stat info;
+    char path[128];
+    snprintf(path, sizeof path, "%s/backends/b", harness->state_dir);
+    RUN_UNTIL(harness, stat(path, &info) == 0); /* the last step before open() */
+    harness_drain(harness);
+    harness_close(harness, 5000);
+    assert_true(harness->prepared);
+    assert_false(harness->ok);
+}
+
 static void two_backends_of_one_plugin_share_its_code_and_nothing_else(void **state)
 {
     struct harness *harness = *state;
@@ -413,6 +446,8 @@ int main(void)
         TEST(an_unchanged_backend_keeps_its_instance),
         TEST(a_changed_option_or_public_url_makes_a_new_instance),
         TEST(a_plugin_file_that_changed_on_disk_is_loaded_anew),
+        TEST(the_same_plugin_in_another_place_makes_a_new_instance),
+        TEST(closing_while_a_backend_opens_ends_the_reload_first),
         TEST(two_backends_of_one_plugin_share_its_code_and_nothing_else),
         TEST(a_failure_leaves_what_is_in_force_as_it_is),
         TEST(rollback_closes_what_was_opened_and_keeps_the_rest),
