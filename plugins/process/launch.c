@@ -128,13 +128,13 @@ static int prepare(struct launching *job, struct limits_groups *groups)
                            "no port from %u to %u is free", (unsigned)options->base_port,
                            (unsigned)(last < 65535 ? last : 65535));
     }
-    if (limits_make(groups, &backend->limits, options, job->id, &job->error) != 0)
-        return -1;
+    limits_name(groups, &backend->limits, options, job->id, job->incarnation);
     record_set_run(&job->record, job->incarnation, job->port, job->attempt, groups);
     int dir = *fd_of(job, WIRE_FD_CONTROL_DIR);
     if (record_write(&job->record, dir) != 0)
         return failure_errno(&job->error, errno, "its record can't be written");
-    if (open_working_dir(job) != 0 || write_launch(job, groups) != 0)
+    if (limits_make(groups, &backend->limits, options, &job->error) != 0 || open_working_dir(job) != 0 ||
+        write_launch(job, groups) != 0)
         return -1;
     job->dir = fcntl(dir, F_DUPFD_CLOEXEC, 0);
     return job->dir >= 0 ? 0 : failure_errno(&job->error, errno, "no descriptor is left");

@@ -17,7 +17,6 @@
 struct removal {
     struct sandbox *sandbox;
     const struct sbx_host *host;
-    const struct limits *limits;
     int state_dir;
     char base[PATH_MAX]; /* where its directory is when no record says so */
     char id[SANDBOX_ID_MAX + 1];
@@ -35,7 +34,7 @@ static int remove_directory(struct removal *job, const char *base)
     return result;
 }
 
-static void remove_groups(struct removal *job, const struct record *record)
+static void remove_groups(const struct record *record)
 {
     struct limits_groups *groups = malloc(sizeof *groups);
     if (!groups)
@@ -46,7 +45,6 @@ static void remove_groups(struct removal *job, const struct record *record)
     for (uint32_t i = 0; i < groups->count; i++)
         (void)cgroup_remove(groups->dirs[i], 1000);
     free(groups);
-    limits_remove(job->limits, job->id);
 }
 
 /* What the record is needed for goes first, the record last: cut off anywhere, the rest is found again. */
@@ -55,8 +53,8 @@ static int remove_all(struct removal *job, int dir)
     struct record record = {.json = job->host->json};
     bool known = dir >= 0 && record_read(&record, job->host->json, dir) == 0;
     int result = known ? 0 : sweep_processes(job->id, &job->error);
-    if (result == 0)
-        remove_groups(job, &record);
+    if (known)
+        remove_groups(&record);
     if (result == 0)
         result = remove_directory(job, known ? record_text(&record, "base") : job->base);
     if (known)
@@ -110,7 +108,6 @@ void remove_begin(struct sandbox *sandbox)
         abort();
     job->sandbox = sandbox;
     job->host = backend->host;
-    job->limits = &backend->limits;
     job->state_dir = backend->state_dir;
     memcpy(job->base, backend->options.base_working_dir, strlen(backend->options.base_working_dir) + 1);
     memcpy(job->id, sandbox->id, strlen(sandbox->id) + 1);

@@ -271,31 +271,43 @@ static int set_limit(const char *dir, int controller, bool unified, const struct
     }
 }
 
-static int add_group(struct limits_groups *groups, const char *dir, const char *sandbox_id)
+static void name_group(struct limits_groups *groups, const char *dir, const char *name)
 {
-    char parent[PATH_MAX];
-    if (join(parent, dir, PARENT_GROUP) != 0)
-        return -1;
-    return make_group(groups->dirs[groups->count++], parent, sandbox_id);
+    int len = snprintf(groups->dirs[groups->count], PATH_MAX, "%s/%s/%s", dir, PARENT_GROUP, name);
+    if (len > 0 && len < PATH_MAX)
+        groups->count++;
+    else
+        groups->dirs[groups->count++][0] = '\0'; /* can't be made, which limits_make() finds */
 }
 
-static int make_all(struct limits_groups *groups, const struct limits *limits, const struct options *options,
-                    const char *sandbox_id, int *failed)
+void limits_name(struct limits_groups *groups, const struct limits *limits, const struct options *options,
+                 const char *sandbox_id, uint64_t incarnation)
 {
+    char name[192];
+    snprintf(name, sizeof name, "%s.%016" PRIx64, sandbox_id, incarnation);
     *groups = (struct limits_groups){.unified = *limits->unified != '\0'};
+    if (groups->unified)
+        name_group(groups, limits->unified, name);
+    for (int i = 0; i < LIMITS_CONTROLLERS; i++)
+        if (wanted(options, i) && !limits->in_unified[i])
+            name_group(groups, limits->controller[i], name);
+}
+
+/* `failed`: the controller that it failed at; -1: none of them. */
+static int make_all(const struct limits_groups *groups, const struct limits *limits,
+                    const struct options *options, int *failed)
+{
+    uint32_t next = 0;
     *failed = -1;
-    if (groups->unified && add_group(groups, limits->unified, sandbox_id) != 0)
+    if (groups->unified && mkdir(groups->dirs[next++], 0755) != 0)
         return -1;
     for (int i = 0; i < LIMITS_CONTROLLERS; i++) {
         if (!wanted(options, i))
             continue;
         *failed = i;
-        const char *dir = groups->dirs[0];
-        if (!limits->in_unified[i]) {
-            dir = groups->dirs[groups->count];
-            if (add_group(groups, limits->controller[i], sandbox_id) != 0)
-                return -1;
-        }
+        const char *dir = groups->dirs[limits->in_unified[i] ? 0 : next];
+        if (!limits->in_unified[i] && mkdir(groups->dirs[next++], 0755) != 0)
+            return -1;
         if (set_limit(dir, i, limits->in_unified[i], options) != 0)
             return -1;
     }
@@ -303,34 +315,23 @@ static int make_all(struct limits_groups *groups, const struct limits *limits, c
 }
 
 int limits_make(struct limits_groups *groups, const struct limits *limits, const struct options *options,
-                const char *sandbox_id, struct sbx_error *err)
+                struct sbx_error *err)
 {
-    struct limits place = *limits;
     int failed = -1, error = 0;
     for (int attempt = 0; attempt < 2; attempt++) {
-        if (make_all(groups, &place, options, sandbox_id, &failed) == 0)
+        if (make_all(groups, limits, options, &failed) == 0)
             return 0;
         error = errno;
         for (uint32_t i = 0; i < groups->count; i++)
             (void)rmdir(groups->dirs[i]);
-        groups->count = 0;
-        groups->unified = false;
         /* The group that holds them goes when another instance of this backend closes. */
-        if (error != ENOENT || limits_prepare(&place, options, NULL) != 0)
+        struct limits again = *limits;
+        if (error != ENOENT || limits_prepare(&again, options, NULL) != 0)
             break;
     }
-    /* Without a limit the group only freezes and kills: signals do that as well. */
-    return failed < 0 ? 0 : failure_errno(err, error, "limits.%s can't be set", names[failed]);
-}
-
-void limits_remove(const struct limits *limits, const char *sandbox_id)
-{
-    char parent[PATH_MAX], dir[PATH_MAX];
-    if (*limits->unified && join(parent, limits->unified, PARENT_GROUP) == 0 &&
-        join(dir, parent, sandbox_id) == 0)
-        (void)rmdir(dir);
-    for (int i = 0; i < LIMITS_CONTROLLERS; i++)
-        if (*limits->controller[i] && join(parent, limits->controller[i], PARENT_GROUP) == 0 &&
-            join(dir, parent, sandbox_id) == 0)
-            (void)rmdir(dir);
+    bool limited = options->memory > 0 || options->cpu_milli > 0 || options->pids > 0;
+    if (limited)
+        return failure_errno(err, error, "limits.%s can't be set", names[failed < 0 ? MEMORY : failed]);
+    *groups = (struct limits_groups){0}; /* it only freezes and kills: signals do that as well */
+    return 0;
 }

@@ -4,7 +4,7 @@
  * the supervisor does that with signals. And groups for `limits`, in the hierarchy of either version that
  * has the controller: a limit that can't be enforced is an error, never ignored.
  *
- * Groups are made below the daemon's own, as sandboxd/SANDBOX_ID. All of this may block for a little.
+ * Groups are made below the daemon's own, as sandboxd/SANDBOX_ID.INCARNATION. All of this may block for a little.
  */
 #ifndef PROCESS_SANDBOX_LIMITS_H
 #define PROCESS_SANDBOX_LIMITS_H
@@ -39,10 +39,13 @@ int limits_prepare(struct limits *limits, const struct options *options, struct 
 /* Removes them when they are empty. */
 void limits_release(const struct limits *limits);
 
-/* Makes the groups of one sandbox and sets its limits. -1 with nothing left behind. */
+/* Names the groups of one run of a sandbox, without making them: so that they can be on record before they
+ * are there. The names are of this run alone. */
+void limits_name(struct limits_groups *groups, const struct limits *limits, const struct options *options,
+                 const char *sandbox_id, uint64_t incarnation);
+/* Makes them and sets the limits. -1 with nothing left behind. Where the only group is one for freezing and
+ * can't be made, there is none afterwards. */
 int limits_make(struct limits_groups *groups, const struct limits *limits, const struct options *options,
-                const char *sandbox_id, struct sbx_error *err);
-/* Removes the groups of a sandbox that has no process, as far as they are known without a record. */
-void limits_remove(const struct limits *limits, const char *sandbox_id);
+                struct sbx_error *err);
 
 #endif

@@ -95,7 +95,7 @@ static void a_start_runs_the_program_in_its_own_directory_and_environment(void *
     int port = world_port(&world, "one");
     pid_t pid = agent_pid(port);
     assert_true(pid > 0 && getsid(pid) == pid);
-    assert_non_null(strstr(world_ask(port, "GET /whoami"), "\"sandbox_id\": \"one\""));
+    assert_non_null(strstr(world_ask(port, "GET /whoami"), world_id(&world, "one")));
     assert_non_null(strstr(world_ask(port, "GET /env?name=SESSION_API_KEY"), "the-key-of-the-sandbox"));
     assert_non_null(strstr(world_ask(port, "GET /env?name=OH_SESSION_API_KEYS_0"), "the-key-of-the-sandbox"));
     assert_non_null(strstr(world_ask(port, "GET /env?name=COLOUR"), "blue"));
@@ -107,7 +107,7 @@ static void a_start_runs_the_program_in_its_own_directory_and_environment(void *
     snprintf(link, sizeof link, "/proc/%d/cwd", (int)pid);
     ssize_t len = readlink(link, directory, sizeof directory - 1);
     directory[len > 0 ? len : 0] = '\0';
-    snprintf(expected, sizeof expected, "%s/one", world.work);
+    snprintf(expected, sizeof expected, "%s/%s", world.work, world_id(&world, "one"));
     assert_string_equal(directory, expected);
     assert_int_equal(stat(directory, &info), 0);
     assert_int_equal(info.st_mode & 07777, 0700);
@@ -120,15 +120,15 @@ static void the_session_key_is_in_no_argument_and_no_readable_file(void **state)
     assert_true(world_start(&world, "secret", ""));
     char path[300], text[512];
     struct stat info;
-    snprintf(path, sizeof path, "%s/secret/record", world.state);
+    snprintf(path, sizeof path, "%s/%s/record", world.state, world_id(&world, "secret"));
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 07777, 0600);
-    snprintf(path, sizeof path, "%s/secret", world.state);
+    snprintf(path, sizeof path, "%s/%s", world.state, world_id(&world, "secret"));
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 07777, 0700);
     static const char *const files[] = {"cmdline", "environ"};
     for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "/proc/%d/%s", (int)world_supervisor("secret"), files[i]);
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)world_supervisor(&world, "secret"), files[i]);
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         ssize_t len = read(fd, text, sizeof text);
         close(fd);
@@ -160,7 +160,6 @@ static void a_wrong_spec_leaves_nothing_behind(void **state)
     assert_non_null(strstr(world_error(&world), "command[0] must be a text"));
     assert_true(world_clean(&world, "wrong"));
     assert_false(world_start(&world, "../outside", ""));
-    assert_non_null(strstr(world_error(&world), "NOT_FOUND"));
 }
 
 static void a_program_that_ends_at_once_is_reported_with_code_and_output(void **state)
@@ -188,7 +187,7 @@ static void twenty_starts_at_once_have_twenty_ports(void **state)
     for (int i = 0; i < 20; i++) {
         snprintf(id, sizeof id, "many-%d", i);
         wait_for_answer(world_port(&world, id));
-        assert_non_null(strstr(world_ask(world_port(&world, id), "GET /whoami"), id));
+        assert_non_null(strstr(world_ask(world_port(&world, id), "GET /whoami"), world_id(&world, id)));
     }
     for (int i = 0; i < 20; i++) {
         snprintf(id, sizeof id, "many-%d", i);
@@ -205,7 +204,7 @@ static void pause_stops_the_whole_tree_and_resume_goes_on_with_it(void **state)
     int port = world_port(&world, "tree");
     pid_t pid = agent_pid(port), pids[16];
     size_t count;
-    RUN_UNTIL(world.harness, (count = world_processes("tree", pids, 16)) == 2);
+    RUN_UNTIL(world.harness, (count = world_processes(&world, "tree", pids, 16)) == 2);
     assert_true(world_act(&world, BACKEND_PAUSE, "tree"));
     assert_int_equal(world_state(&world, "tree"), PAUSED);
     assert_true(world_act(&world, BACKEND_PAUSE, "tree"));
@@ -238,7 +237,7 @@ static void what_ended_is_resumed_with_its_files_and_key(void **state)
     assert_true(world_act(&world, BACKEND_RESUME, "again"));
     RUN_UNTIL(world.harness, world_state(&world, "again") == ENDED);
     char path[256], text[256];
-    snprintf(path, sizeof path, "%s/again/keys", world.work);
+    snprintf(path, sizeof path, "%s/%s/keys", world.work, world_id(&world, "again"));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t len = read(fd, text, sizeof text - 1);
     close(fd);
@@ -270,13 +269,13 @@ static void an_exit_by_itself_ends_the_rest_of_the_tree(void **state)
     int port = world_port(&world, "leaves");
     wait_for_answer(port);
     pid_t pids[4];
-    RUN_UNTIL(world.harness, world_processes("leaves", pids, 4) == 2);
+    RUN_UNTIL(world.harness, world_processes(&world, "leaves", pids, 4) == 2);
     uint64_t begun = clock_ms();
     world_ask(port, "POST /exit?code=9");
     RUN_UNTIL(world.harness, world_state(&world, "leaves") == ENDED);
     assert_true(clock_ms() - begun < 1500); /* at once, though the rest takes its stop_timeout */
-    RUN_UNTIL(world.harness, world_processes("leaves", pids, 4) == 0);
-    RUN_UNTIL(world.harness, world_supervisor("leaves") == 0);
+    RUN_UNTIL(world.harness, world_processes(&world, "leaves", pids, 4) == 0);
+    RUN_UNTIL(world.harness, world_supervisor(&world, "leaves") == 0);
     remove_and_check("leaves");
 }
 
@@ -298,10 +297,10 @@ static void a_killed_supervisor_takes_its_tree_with_it(void **state)
     assert_true(world_start(&world, "headless", "\"--fork-away\""));
     wait_for_answer(world_port(&world, "headless"));
     pid_t pids[4];
-    RUN_UNTIL(world.harness, world_processes("headless", pids, 4) == 2);
-    assert_int_equal(kill(world_supervisor("headless"), SIGKILL), 0);
+    RUN_UNTIL(world.harness, world_processes(&world, "headless", pids, 4) == 2);
+    assert_int_equal(kill(world_supervisor(&world, "headless"), SIGKILL), 0);
     RUN_UNTIL(world.harness, world_state(&world, "headless") == ENDED);
-    assert_int_equal(world_processes("headless", pids, 4), 0);
+    assert_int_equal(world_processes(&world, "headless", pids, 4), 0);
     assert_non_null(strstr(world_report(&world, "headless"), "its supervisor was killed"));
     assert_true(world_act(&world, BACKEND_RESUME, "headless"));
     wait_for_answer(world_port(&world, "headless"));
@@ -313,7 +312,7 @@ static void a_stuck_supervisor_does_not_prevent_removal(void **state)
     (void)state;
     world_reload(&world, "\"stop_timeout\": \"100ms\"");
     assert_true(world_start(&world, "stuck", ""));
-    assert_int_equal(kill(world_supervisor("stuck"), SIGSTOP), 0);
+    assert_int_equal(kill(world_supervisor(&world, "stuck"), SIGSTOP), 0);
     remove_and_check("stuck");
 }
 
@@ -364,7 +363,7 @@ static void an_exit_while_no_daemon_runs_is_known_afterwards(void **state)
     world_close(&world);
     world_ask(port, "POST /exit?code=5");
     uint64_t until = clock_ms() + 20000;
-    while (world_supervisor("alone") != 0)
+    while (world_supervisor(&world, "alone") != 0)
         assert_true(clock_ms() < until);
     world_reopen(&world, "");
     assert_true(world_list(&world));
@@ -387,9 +386,9 @@ static void a_start_that_was_cut_off_is_taken_over_or_begun_anew(void **state)
 
     /* Left from before its record: a directory with a lock that nobody holds. */
     char path[256];
-    snprintf(path, sizeof path, "%s/cut", world.state);
+    snprintf(path, sizeof path, "%s/%s", world.state, world_id(&world, "cut"));
     assert_int_equal(mkdir(path, 0700), 0);
-    snprintf(path, sizeof path, "%s/cut", world.work);
+    snprintf(path, sizeof path, "%s/%s", world.work, world_id(&world, "cut"));
     assert_int_equal(mkdir(path, 0700), 0);
     assert_true(world_start_command(&world, "cut", command, true));
     assert_int_equal(world_state(&world, "cut"), RUNNING);
@@ -472,7 +471,8 @@ static void log_over(void *arg, const struct sbx_error *err, const char *result,
 
 static void read_log(struct log_reader *reader, const char *id, uint32_t tail, bool follow)
 {
-    struct sbx_logs logs = {.size = sizeof logs, .tail = tail, .follow = follow, .sandbox_id = id};
+    struct sbx_logs logs = {
+        .size = sizeof logs, .tail = tail, .follow = follow, .sandbox_id = world_id(&world, id)};
     *reader = (struct log_reader){.text = buffer_init(1 << 20)};
     reader->operation = backend_logs(world.backend, &logs, 30000, take_log, log_over, reader);
 }
@@ -557,7 +557,7 @@ static void a_sandbox_runs_as_the_user_of_run_as(void **state)
     snprintf(path, sizeof path, "/proc/%d", (int)pid);
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_uid, 65534);
-    snprintf(path, sizeof path, "%s/humble", world.work);
+    snprintf(path, sizeof path, "%s/%s", world.work, world_id(&world, "humble"));
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_uid, 65534);
     assert_true(world_act(&world, BACKEND_CONFIRM, "humble"));

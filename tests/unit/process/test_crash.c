@@ -61,7 +61,7 @@ static void kill_a_host_after(unsigned delay_us, const char *id)
 static unsigned count_agents(const char *id)
 {
     pid_t pids[16];
-    return (unsigned)world_processes(id, pids, 16);
+    return (unsigned)world_processes(&world, id, pids, 16);
 }
 
 static size_t count_entries(const char *path)

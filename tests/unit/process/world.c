@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,9 +91,39 @@ void world_close(struct world *world)
     world->harness = NULL;
 }
 
+/* What a test that failed left running. */
+static void end_leftovers(const struct world *world)
+{
+    DIR *records = opendir(world->state);
+    for (struct dirent *entry; records && (entry = readdir(records));) {
+        char *suffix = strrchr(entry->d_name, '-');
+        if (!suffix)
+            continue;
+        *suffix = '\0';
+        pid_t pids[64], supervisor = world_supervisor(world, entry->d_name);
+        size_t count = world_processes(world, entry->d_name, pids, 64);
+        if (supervisor != 0)
+            kill(supervisor, SIGKILL);
+        while (count > 0)
+            kill(pids[--count], SIGKILL);
+    }
+    if (records)
+        closedir(records);
+}
+
 void world_remove(struct world *world)
 {
+    end_leftovers(world);
     nftw(world->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *world_id(const struct world *world, const char *name)
+{
+    static char names[4][160];
+    static unsigned turn;
+    char *text = names[++turn % 4];
+    snprintf(text, sizeof names[0], "%s-%s", name, world->root + strlen(world->root) - 6);
+    return text;
 }
 
 /* ---- operations ---- */
@@ -125,7 +156,7 @@ bool world_start_command(struct world *world, const char *id, const char *comman
                        "{\"id\": \"s\", \"command\": %s, \"initial_env\": {\"COLOUR\": \"blue\"}}", command);
     struct sbx_start start = {.size = sizeof start,
                               .again = again,
-                              .sandbox_id = id,
+                              .sandbox_id = world_id(world, id),
                               .session_key = "the-key-of-the-sandbox",
                               .spec_id = "s",
                               .spec_json = spec,
@@ -149,7 +180,7 @@ bool world_start(struct world *world, const char *id, const char *arguments)
 bool world_act(struct world *world, enum backend_verb verb, const char *id)
 {
     struct waiting waiting = {0};
-    assert_non_null(backend_act(world->backend, verb, id, 30000, on_done, &waiting));
+    assert_non_null(backend_act(world->backend, verb, world_id(world, id), 30000, on_done, &waiting));
     return wait_for(world, &waiting);
 }
 
@@ -172,7 +203,7 @@ const char *world_report(const struct world *world, const char *id)
 {
     static char text[8192];
     char start[200];
-    snprintf(start, sizeof start, "b: report %s ", id);
+    snprintf(start, sizeof start, "b: report %s ", world_id(world, id));
     const char *last = NULL, *seen = buffer_text(&world->harness->seen);
     for (const char *at = seen; (at = strstr(at, start)); at++)
         if (at == seen || at[-1] == '\n')
@@ -242,17 +273,17 @@ static size_t find_processes(const char *file, const char *text, size_t text_len
     return count;
 }
 
-size_t world_processes(const char *id, pid_t *pids, size_t max)
+size_t world_processes(const struct world *world, const char *id, pid_t *pids, size_t max)
 {
-    char mark[160];
-    int len = snprintf(mark, sizeof mark, "SANDBOX_ID=%s", id);
+    char mark[200];
+    int len = snprintf(mark, sizeof mark, "SANDBOX_ID=%s", world_id(world, id));
     return find_processes("environ", mark, (size_t)len + 1, pids, max);
 }
 
-pid_t world_supervisor(const char *id)
+pid_t world_supervisor(const struct world *world, const char *id)
 {
-    char title[160];
-    int len = snprintf(title, sizeof title, "process-supervisor%c%s", 0, id);
+    char title[200];
+    int len = snprintf(title, sizeof title, "process-supervisor%c%s", 0, world_id(world, id));
     pid_t pid = 0;
     return find_processes("cmdline", title, (size_t)len + 1, &pid, 1) > 0 ? pid : 0;
 }
@@ -261,9 +292,10 @@ bool world_clean(const struct world *world, const char *id)
 {
     char path[400];
     pid_t pid;
-    snprintf(path, sizeof path, "%s/%s", world->work, id);
-    if (access(path, F_OK) == 0 || world_processes(id, &pid, 1) > 0 || world_supervisor(id) != 0)
+    snprintf(path, sizeof path, "%s/%s", world->work, world_id(world, id));
+    if (access(path, F_OK) == 0 || world_processes(world, id, &pid, 1) > 0 ||
+        world_supervisor(world, id) != 0)
         return false;
-    snprintf(path, sizeof path, "%s/%s", world->state, id);
+    snprintf(path, sizeof path, "%s/%s", world->state, world_id(world, id));
     return access(path, F_OK) != 0;
 }

@@ -25,6 +25,9 @@ void world_remove(struct world *world); /* the folders */
 /* In a folder that is there, as after a restart. */
 void world_reopen(struct world *world, const char *options);
 
+/* Sandboxes are named by short names here; what the backend is told is unique to this world. */
+const char *world_id(const struct world *world, const char *name);
+
 /* Operations; they return when the operation has ended: true on success. `arguments` are those of a command in
  * JSON, such as "\"--print\", \"3\"", for the tests' agent on {port}. */
 bool world_start(struct world *world, const char *id, const char *arguments);
@@ -42,9 +45,9 @@ const char *world_report(const struct world *world, const char *id);
 /* The answer to a request ("GET /whoami") of the program on a port; "" when there is none. Static. */
 const char *world_ask(int port, const char *request);
 /* The pids of the processes that carry a sandbox's mark, at most `max`. */
-size_t world_processes(const char *id, pid_t *pids, size_t max);
+size_t world_processes(const struct world *world, const char *id, pid_t *pids, size_t max);
 /* Is nothing left of it: no process, directory, record? */
 bool world_clean(const struct world *world, const char *id);
-pid_t world_supervisor(const char *id); /* 0: none */
+pid_t world_supervisor(const struct world *world, const char *id); /* 0: none */
 
 #endif
