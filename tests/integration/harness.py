@@ -386,6 +386,8 @@ class Daemon:
 
     def finish(self, headers=None):
         """Ends it in good order and checks that nothing stays behind."""
+        text = self.log()
+        assert not SANITIZER.search(text), text
         if self.process and self.process.poll() is None:
             self.remove_all(headers)
             self.wait_clean()
@@ -393,6 +395,19 @@ class Daemon:
         text = self.log()
         assert not SANITIZER.search(text), text
         assert not self.processes(), "processes were left behind"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, problem, trace):
+        try:
+            if kind is None:
+                self.finish()
+        except BaseException:
+            print(f"---- the log of {self.directory}:\n{self.log()[-20000:]}")
+            raise
+        finally:
+            self.discard()
 
     def discard(self):
         """Ends everything, whatever state it is in."""

@@ -5,23 +5,18 @@ import re
 
 import pytest
 
-from harness import wait_until
+from harness import Daemon, wait_until
 
 
 @pytest.fixture(scope="module")
 def shared():
     """One daemon with five sandboxes, for tests that only read."""
-    from harness import Daemon
-    daemon = Daemon()
-    daemon.add_spec("second", working_dir="work", initial_env={"A": "b"})
-    daemon.write()
-    daemon.start()
-    try:
+    with Daemon() as daemon:
+        daemon.add_spec("second", working_dir="work", initial_env={"A": "b"})
+        daemon.write()
+        daemon.start()
         daemon.made = [daemon.start_sandbox() for _ in range(5)]
         yield daemon
-        daemon.finish()
-    finally:
-        daemon.discard()
 
 
 def details(response):

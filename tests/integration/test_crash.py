@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import random
+import socket
 import threading
 import time
 
@@ -25,6 +26,7 @@ class Known:
         self.told = {}  # id: {"key", "status": the last that was acknowledged, or None where that is not known}
         self.deleted = set()  # answered with success
         self.asked = set()  # a deletion that was not answered: it may be there or not
+        self.ports = set()
 
     def alive(self):
         with self.lock:
@@ -51,6 +53,7 @@ def work(daemon, known, rng, over):
                         known.told[sandbox["id"]] = {"key": sandbox["session_api_key"], "status": None}
                         if sandbox["status"] == "RUNNING":
                             known.told[sandbox["id"]]["status"] = "RUNNING"
+                            known.ports.add(sandbox["exposed_urls"][0]["port"])
                 continue
             sandbox_id = rng.choice(ids)
             if choice < 0.55:
@@ -92,6 +95,16 @@ def check(known, everything, failures):
             failures.append(f"{sandbox_id} is lost")
     for sandbox_id in known.deleted & set(everything):
         failures.append(f"{sandbox_id} was deleted, and is there again")
+
+
+def is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("0.0.0.0", port))
+            return True
+        except OSError:
+            return False
 
 
 def test_killed_again_and_again(make_daemon):
@@ -151,5 +164,5 @@ def test_killed_again_and_again(make_daemon):
     # Unanswered deletions may have been made or not; what is there can be deleted, and then there is nothing.
     daemon.remove_all()
     daemon.wait_clean()
-    port = daemon.start_sandbox()["exposed_urls"][0]["port"]
-    assert port < daemon.base_port() + 60, "ports are given back"
+    assert known.ports and all(map(is_free, known.ports)), "ports are given back"
+    daemon.start_sandbox()

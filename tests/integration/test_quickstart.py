@@ -11,10 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import ROOT, SANITIZED, alive, wait_until
-
-if SANITIZED:
-    pytest.skip("the script builds for itself: once is enough", allow_module_level=True)
+from harness import ROOT, alive, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -132,7 +132,7 @@ static struct backend *only_backend;
 size_t backend_set_count(const struct backend_set *set)
 {
     (void)set;
-    return 1;
+    return only_backend ? 1 : 0;
 }
 struct backend *backend_set_at(const struct backend_set *set, size_t index)
 {
@@ -175,6 +175,14 @@ void report(struct world *world, const char *sandbox, enum sbx_state state)
     world_turn(world);
 }
 
+static void finish(struct world *world, struct backend_operation *operation, const struct sbx_error *err)
+{
+    land(operation);
+    operation->done(operation->arg, err, NULL, 0);
+    free(operation);
+    world_turn(world);
+}
+
 void flight_end(struct world *world, struct backend_operation *operation, const struct sbx_error *err)
 {
     assert_non_null(operation);
@@ -186,10 +194,13 @@ void flight_end(struct world *world, struct backend_operation *operation, const 
         report(world, sandbox, SBX_STATE_PAUSED);
     if (!err && strcmp(operation->verb, "stop") == 0)
         report(world, sandbox, SBX_STATE_STOPPED);
-    land(operation);
-    operation->done(operation->arg, err, NULL, 0);
-    free(operation);
-    world_turn(world);
+    finish(world, operation, err);
+}
+
+void flight_end_silently(struct world *world, struct backend_operation *operation)
+{
+    assert_non_null(operation);
+    finish(world, operation, NULL);
 }
 
 /* ---- the store ---- */
@@ -435,6 +446,25 @@ void world_begin(struct world *world)
     service_prepare(world->service, (struct backend_set *)world, NULL, world->config, NULL, prepared,
                     &world->prepared);
     service_commit(world->service, (struct backend_set *)world, world->config);
+}
+
+static void reload(struct world *world, struct backend *backend)
+{
+    only_backend = backend;
+    world->config->backends_len = backend ? 1 : 0;
+    service_commit(world->service, (struct backend_set *)world, world->config);
+    world_turn(world);
+}
+
+void world_replace_backend(struct world *world)
+{
+    world->replaced = world->backend;
+    reload(world, only_backend == &world->backend ? &world->replaced : &world->backend);
+}
+
+void world_remove_backend(struct world *world)
+{
+    reload(world, NULL);
 }
 
 void world_destroy(struct world *world)

@@ -30,7 +30,7 @@ struct world {
     struct config *config;
     struct config_backend settings;
     struct config_spec spec;
-    struct backend backend;
+    struct backend backend, replaced;
     bool prepared; /* the first generation */
 };
 
@@ -38,12 +38,17 @@ struct world *world_create(uint32_t max_sandboxes, enum over_limit over_limit);
 void world_begin(struct world *world); /* the first generation; its listing is pending then */
 void world_destroy(struct world *world);
 void world_turn(struct world *world); /* lets what was deferred run */
+/* A reload: with another instance of the backend, or without it. A quiesced instance reports nothing. */
+void world_replace_backend(struct world *world);
+void world_remove_backend(struct world *world);
 
 /* The oldest operation of that sort in flight (sandbox NULL: any); NULL: there is none. */
 struct backend_operation *flight_find(const char *verb, const char *sandbox);
 unsigned flight_count(const char *verb);
 /* Ends it: err NULL is success. For start, pause, resume, stop the state that follows is reported first. */
 void flight_end(struct world *world, struct backend_operation *operation, const struct sbx_error *err);
+/* Ends it with success, and nothing is reported. */
+void flight_end_silently(struct world *world, struct backend_operation *operation);
 void report(struct world *world, const char *sandbox, enum sbx_state state);
 
 /* Acknowledges every write that waits, with err (NULL: success). */

@@ -1,5 +1,5 @@
 /* The service's rules, against a world in which the test decides what ends when. */
-#include "fakes.h"
+#include "scenes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,69 +9,7 @@
 
 #include <cmocka.h>
 
-static const struct viewer anybody = {.everything = true};
 static const struct viewer alice = {.user = "alice"};
-
-/* The answer to one call. */
-struct answer {
-    bool given, failed;
-    char id[64];
-    enum sandbox_status status;
-    struct sbx_error err;
-};
-
-static void answered(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
-{
-    struct answer *answer = arg;
-    assert_false(answer->given);
-    answer->given = true;
-    if (sandbox) {
-        snprintf(answer->id, sizeof answer->id, "%s", sandbox->id);
-        answer->status = sandbox->status;
-    }
-    if (err) {
-        answer->failed = true;
-        answer->err = *err;
-    }
-}
-
-static void start(struct world *world, struct answer *answer)
-{
-    struct sbx_error err;
-    *answer = (struct answer){0};
-    assert_non_null(service_start(world->service, world->config, &anybody, NULL, 0, answered, answer, &err));
-}
-
-static const struct sandbox *get(struct world *world, const char *id)
-{
-    return table_get(service_table(world->service), &anybody, id);
-}
-
-static size_t how_many(struct world *world, enum sandbox_status status)
-{
-    size_t counts[SANDBOX_STATUSES];
-    table_count(service_table(world->service), NULL, counts);
-    return counts[status];
-}
-
-static struct world *begin(uint32_t max, enum over_limit over_limit)
-{
-    struct world *world = world_create(max, over_limit);
-    world_begin(world);
-    flight_end(world, flight_find("list", NULL), NULL);
-    return world;
-}
-
-/* A sandbox that runs; its id in `id`. */
-static void start_one(struct world *world, char *id)
-{
-    struct answer answer;
-    start(world, &answer);
-    store_flush(world, NULL);
-    flight_end(world, flight_find("start", NULL), NULL);
-    assert_true(answer.given && !answer.failed);
-    strcpy(id, answer.id);
-}
 
 static void nothing_is_made_before_its_record_is_on_disk(void **state)
 {
