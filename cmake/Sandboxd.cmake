@@ -28,6 +28,9 @@ if(SANDBOXD_SANITIZE)
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     add_compile_definitions(_FORTIFY_SOURCE=2)
 endif()
+if(SANDBOXD_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link) # the layers too: coverage is what guides a fuzzer
+endif()
 add_link_options(-Wl,-z,relro,-z,now)
 
 find_package(PkgConfig REQUIRED)
