@@ -36,7 +36,7 @@ static struct json_object *urls_of(const struct sandbox *sandbox)
 static struct json_object *sandbox_value(const struct sandbox *sandbox)
 {
     bool running = sandbox->status == SANDBOX_RUNNING;
-    const struct sandbox_failure *failure = sandbox->failure;
+    const struct sandbox_failure *failure = sandbox->status == SANDBOX_ERROR ? sandbox->failure : NULL;
     struct json_object *value = json_object_new_object();
     text_put(value, "id", text_string(sandbox->id));
     text_put(value, "created_by_user_id", text_string(sandbox->owner->name));

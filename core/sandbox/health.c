@@ -82,11 +82,23 @@ static void transfer_ended(struct sandbox *sandbox)
     struct health_queue *queue = &sandbox->service->checks;
     sandbox->health.transfer = NULL;
     queue->under_way--;
-    struct sandbox *next = queue->first;
-    if (next) {
+    if (queue->first)
+        loop_defer(sandbox->service->deps.loop, &queue->admit);
+}
+
+static void admit(void *arg)
+{
+    struct health_queue *queue = arg;
+    for (struct sandbox *next; queue->under_way < CHECKS_AT_ONCE && (next = queue->first);) {
         dequeue(next);
-        loop_arm_us(&next->health.timer, 0);
+        check(next);
     }
+}
+
+void health_queue_init(struct health_queue *queue)
+{
+    queue->last = &queue->first;
+    queue->admit = (struct loop_task){.run = admit, .arg = queue};
 }
 
 static void cancel_under_way(struct sandbox *sandbox)
@@ -310,6 +322,19 @@ void health_begin(struct sandbox *sandbox)
     }
     if (home_health_path(sandbox->home) || sandbox->state != SBX_STATE_RUNNING)
         arm(sandbox);
+}
+
+void health_go_on(struct sandbox *sandbox)
+{
+    struct health *health = &sandbox->health;
+    bool leaving = sandbox->phase == PHASE_REMOVING || sandbox->todo & TODO_REMOVE;
+    if (sandbox->state != SBX_STATE_RUNNING || leaving || !home_health_path(sandbox->home) ||
+        event_pending(&health->timer, EV_TIMEOUT, NULL) || health->due || health->transfer || health->confirm)
+        return;
+    if (health->answered || health->timed_out)
+        arm(sandbox);
+    else
+        health_begin(sandbox);
 }
 
 void health_end(struct sandbox *sandbox)

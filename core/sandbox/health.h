@@ -33,6 +33,8 @@ struct health {
 void health_init(struct sandbox *sandbox);
 /* It runs, and is watched from now on as newly started. */
 void health_begin(struct sandbox *sandbox);
+/* There may be something to ask where there was not: another path, a backend that came back. */
+void health_go_on(struct sandbox *sandbox);
 /* It does not run: nothing is checked. */
 void health_end(struct sandbox *sandbox);
 /* All checks of a service: so many at once, that a restart with thousands does not need as many descriptors. Who
@@ -41,7 +43,9 @@ struct health_queue {
     unsigned under_way;
     unsigned firsts; /* sandboxes that run and whose first check has not ended */
     struct sandbox *first, **last;
+    struct loop_task admit; /* who is first, once there is room */
 };
+void health_queue_init(struct health_queue *queue);
 
 /* Answered since it started, and not failing twice in a row. */
 static inline bool health_good(const struct health *health)

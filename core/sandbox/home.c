@@ -158,12 +158,13 @@ static void settle(struct sandbox *sandbox)
     if (sandbox->phase != PHASE_IDLE)
         return;
     if (sandbox->deleting) {
+        event_del(&sandbox->retry); /* its backend is there: at once */
         if (sandbox->todo & TODO_REMOVE)
             sandbox_drive(sandbox);
+    } else if (sandbox->adopted && (!seen || sandbox->state == SBX_STATE_GONE)) {
+        service_forget(sandbox);
     } else if (seen || sandbox->state == SBX_STATE_GONE) {
         return;
-    } else if (sandbox->adopted) {
-        service_forget(sandbox);
     } else if (sandbox->begun) {
         service_log(LOG_WARN, sandbox, "it is not on its backend any more");
         sandbox_observe_state(sandbox, SBX_STATE_GONE);
@@ -216,9 +217,12 @@ static void listed(void *arg, const struct sbx_error *err, const char *result, s
         next_ms = UINT64_C(1000) << (home->list_failures < 6 ? home->list_failures++ : 6);
         home_refresh_silent(home);
     }
-    loop_arm_ms(&home->relist, home->list_again ? 0 : next_ms);
+    bool again = home->list_again;
     home->list_again = false;
+    loop_arm_ms(&home->relist, next_ms);
     service_check_prepared(home->service);
+    if (again)
+        home_list(home, LIST_TIMEOUT_MS);
 }
 
 void home_list(struct home *home, uint32_t timeout_ms)

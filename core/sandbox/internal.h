@@ -163,6 +163,8 @@ void wait_answer_all(struct sandbox *sandbox, const struct sbx_error *err);
 
 /* Writes what is recorded of it; `done` may be NULL. */
 void record_put(struct sandbox *sandbox, store_done done, void *arg);
+/* The same where nobody waits for it: after a failure it is tried again with the next report. */
+void record_save(struct sandbox *sandbox);
 int record_load_all(struct service *service, struct sbx_error *err);
 
 #endif

@@ -62,7 +62,7 @@ struct service *service_create(const struct service_deps *deps)
     table_init(&service->table);
     map_init(&service->homes);
     map_init(&service->quotas);
-    service->checks.last = &service->checks.first;
+    health_queue_init(&service->checks);
     evtimer_assign(&service->first_timer, loop_base(deps->loop), first_time_over, service);
     evtimer_assign(&service->stop_timer, loop_base(deps->loop), stop_time_over, service);
     service->stop_task = (struct loop_task){.run = tell_stopped, .arg = service};
@@ -147,8 +147,10 @@ void service_commit(struct service *service, struct backend_set *set, struct con
         if (home->backend && !home->listed && !home->listing)
             home_list(home, before ? LIST_TIMEOUT_MS : FIRST_LIST_TIMEOUT_MS);
     struct sandbox *sandbox;
-    for (size_t i = 0; (sandbox = table_next(&service->table, &i));)
+    for (size_t i = 0; (sandbox = table_next(&service->table, &i));) {
+        health_go_on(sandbox);
         sandbox_refresh(sandbox);
+    }
     struct quota *quota; /* limits may have grown; making room changes no quota's place in the map */
     for (size_t i = 0; (quota = map_next(&service->quotas, &i));)
         quota_make_room(quota);
@@ -193,7 +195,8 @@ static void carry_out(struct sandbox *sandbox, enum sbx_on_shutdown what)
         sandbox->deleting = true;
         record_put(sandbox, NULL, NULL);
         sandbox_begin_removal(sandbox);
-    } else if (sandbox->state == SBX_STATE_RUNNING || sandbox->phase == PHASE_STARTING) {
+    } else if (sandbox->state == SBX_STATE_RUNNING || sandbox->state == SBX_STATE_STARTING ||
+               sandbox->phase == PHASE_STARTING || sandbox->phase == PHASE_RESUMING) {
         sandbox->todo |= what == SBX_SHUTDOWN_STOP ? TODO_STOP : TODO_PAUSE;
         sandbox_drive(sandbox);
     }
@@ -246,6 +249,7 @@ void service_destroy(struct service *service)
     event_del(&service->first_timer);
     event_del(&service->stop_timer);
     loop_undefer(service->deps.loop, &service->stop_task);
+    loop_undefer(service->deps.loop, &service->checks.admit);
     config_unref(service->config);
     free(service);
 }

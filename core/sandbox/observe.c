@@ -50,7 +50,7 @@ static void set_state(struct sandbox *sandbox, enum sbx_state state)
     bool runs = state == SBX_STATE_RUNNING || state == SBX_STATE_STARTING;
     sandbox->state = state;
     sandbox->room_refused = false;
-    if (!runs || sandbox->deleting)
+    if (!runs)
         health_end(sandbox);
 }
 
@@ -94,7 +94,9 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
         sandbox_observe_state(sandbox, SBX_STATE_GONE);
     else
         set_state(sandbox, (enum sbx_state)observation->state);
-    if (anew && !sandbox->deleting)
+    bool leaving =
+        sandbox->phase == PHASE_REMOVING || sandbox->todo & TODO_REMOVE; /* `deleting` may fail yet */
+    if (anew && !leaving)
         health_begin(sandbox);
 }
 
@@ -115,9 +117,9 @@ static struct sandbox *adopt(struct service *service, struct home *home,
     return sandbox;
 }
 
-/* A crash cut its start off. Where that had got far enough it goes on from there; what is left of one that
- * had not is for the start that follows to clear away. */
-static void take_over_cut_off_start(struct sandbox *sandbox, const struct sbx_observation *observation)
+/* A crash cut its start off, or it came up after that had failed. Where it had got far enough it goes on from
+ * there; what is left of one that had not is for the start that follows to clear away. */
+static void take_over_start(struct sandbox *sandbox, const struct sbx_observation *observation)
 {
     if (observation->state != SBX_STATE_STARTING && observation->state != SBX_STATE_RUNNING &&
         observation->state != SBX_STATE_PAUSED)
@@ -125,7 +127,7 @@ static void take_over_cut_off_start(struct sandbox *sandbox, const struct sbx_ob
     sandbox->begun = true;
     sandbox->again = false;
     sandbox->todo &= ~TODO_START;
-    record_put(sandbox, NULL, NULL);
+    record_save(sandbox);
 }
 
 void service_observe(struct service *service, struct home *home, const struct sbx_observation *observation)
@@ -141,8 +143,10 @@ void service_observe(struct service *service, struct home *home, const struct sb
         return;
     }
     sandbox->listed = home->listing_number;
-    if (!sandbox->begun && sandbox->todo & TODO_START && sandbox->phase == PHASE_IDLE)
-        take_over_cut_off_start(sandbox, observation);
+    if (!sandbox->begun && !sandbox->deleting && sandbox->phase == PHASE_IDLE)
+        take_over_start(sandbox, observation);
+    else if (sandbox->unsaved)
+        record_save(sandbox);
     apply(sandbox, observation);
     if (sandbox->adopted && !sandbox->deleting && sandbox->state == SBX_STATE_GONE &&
         sandbox->phase == PHASE_IDLE) {

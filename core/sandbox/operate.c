@@ -21,6 +21,14 @@ static void begin_act(struct sandbox *sandbox, enum backend_verb verb, enum sand
     sandbox_refresh(sandbox);
 }
 
+/* Its state was not reported: against the contract, or by an instance that was replaced meanwhile. The listing
+ * under way, if there is one, may have begun too early to know of it. */
+static void look_for(struct sandbox *sandbox)
+{
+    sandbox->listed = sandbox->home->listing_number;
+    home_list(sandbox->home, LIST_TIMEOUT_MS);
+}
+
 /* The common end of pause, resume and stop: waits are answered, and what came up meanwhile is begun. */
 static void act_ended(struct sandbox *sandbox, enum wait_for what, const struct sbx_error *err)
 {
@@ -38,17 +46,50 @@ static void act_ended(struct sandbox *sandbox, enum wait_for what, const struct 
     service_check_stopped(sandbox->service);
 }
 
+/* 1 s, 2 s, 4 s … 60 s, less up to a quarter, so that many do not come back at once. */
+static uint64_t removal_delay_us(unsigned attempts)
+{
+    uint64_t delay = UINT64_C(1000000) << (attempts < 6 ? attempts : 6);
+    if (delay > 60000000)
+        delay = 60000000;
+    uint32_t random;
+    random_fill(&random, sizeof random);
+    return delay - random % (delay / 4);
+}
+
+static void removal_failed(struct sandbox *sandbox, const struct sbx_error *err)
+{
+    sandbox->phase = PHASE_IDLE;
+    sandbox->todo |= TODO_REMOVE;
+    if (sandbox->attempts == 0 || err->kind != SBX_ERR_UNAVAILABLE)
+        service_log(LOG_WARN, sandbox, "could not be removed yet, it is tried again: %s", err->message);
+    loop_arm_us(&sandbox->retry, removal_delay_us(sandbox->attempts++));
+    service_check_stopped(sandbox->service);
+}
+
 /* ---- start ---- */
 
-/* The thing was never made and nobody was told of it: only the record is there, and goes. */
+/* A start that came to nothing is told when its record is gone: until then the next daemon would try it. */
+static void fail_waits(struct sandbox *sandbox, const struct sbx_error *err)
+{
+    wait_answer(sandbox, WAIT_MADE, err);
+    wait_answer(sandbox, WAIT_SETTLED, err);
+    wait_answer(sandbox, WAIT_PAUSED, err);
+    wait_answer(sandbox, WAIT_RESUMED, err);
+}
+
 static void record_deleted(void *arg, const struct sbx_error *err)
 {
     struct sandbox *sandbox = arg;
-    if (err)
-        service_log(LOG_ERROR, sandbox, "its record could not be deleted: %s", err->message);
-    service_forget(sandbox);
+    if (sandbox->failure)
+        fail_waits(sandbox, &sandbox->failure->error);
+    if (!err)
+        service_forget(sandbox);
+    else
+        removal_failed(sandbox, err);
 }
 
+/* The thing is gone, or was never made: only its record is there, and goes. */
 static void drop_record(struct sandbox *sandbox)
 {
     struct service *service = sandbox->service;
@@ -71,25 +112,25 @@ static void start_failed(struct sandbox *sandbox, const struct sbx_error *err)
     struct service *service = sandbox->service;
     service->stats.start_failures++;
     service_log(LOG_WARN, sandbox, "start failed: %s", err->message);
+    sandbox_set_failure(sandbox, err, -1, NULL);
     if (sandbox->deleting || sandbox->todo & TODO_REMOVE) {
         sandbox_drive(sandbox);
         return;
     }
-    bool answered = sandbox->answered;
-    wait_answer(sandbox, WAIT_MADE, err);
-    wait_answer(sandbox, WAIT_SETTLED, err);
-    if (!answered && err->kind == SBX_ERR_TIMEOUT) { /* who knows what it made */
+    if (!sandbox->answered && err->kind != SBX_ERR_TIMEOUT) {
+        drop_record(sandbox);
+        return;
+    }
+    fail_waits(sandbox, err);
+    if (!sandbox->answered) { /* who knows what it made */
         sandbox->deleting = true;
         record_put(sandbox, NULL, NULL);
         sandbox_begin_removal(sandbox);
-    } else if (!answered) {
-        drop_record(sandbox);
     } else {
-        sandbox->todo &= TODO_REMOVE;
-        sandbox_set_failure(sandbox, err, -1, NULL);
+        sandbox->todo = 0;
         sandbox_set_detail(sandbox, NULL);
         sandbox_refresh(sandbox);
-        record_put(sandbox, NULL, NULL);
+        record_save(sandbox);
     }
 }
 
@@ -106,14 +147,13 @@ static void start_ended(void *arg, const struct sbx_error *err, const char *resu
     } else {
         sandbox->begun = true;
         sandbox->again = false;
-        if (sandbox->state == 0) { /* against the contract: it reported nothing */
-            service_log(LOG_WARN, sandbox, "its backend started it and reported no state");
-            home_list(sandbox->home, LIST_TIMEOUT_MS);
-        }
-        record_put(sandbox, NULL, NULL);
+        if (sandbox->state == 0)
+            look_for(sandbox);
+        record_save(sandbox);
         sandbox_refresh(sandbox);
         sandbox_drive(sandbox);
     }
+    service_check_stopped(sandbox->service);
 }
 
 static void begin_start(struct sandbox *sandbox)
@@ -173,12 +213,14 @@ static void resume_ended(void *arg, const struct sbx_error *err, const char *res
 {
     (void)result;
     (void)len;
-    act_ended(arg, WAIT_RESUMED, err);
+    struct sandbox *sandbox = arg;
+    if (!err && sandbox->state != SBX_STATE_RUNNING && sandbox->state != SBX_STATE_STARTING)
+        look_for(sandbox);
+    act_ended(sandbox, WAIT_RESUMED, err);
 }
 
 static void begin_resume(struct sandbox *sandbox)
 {
-    sandbox_set_failure(sandbox, NULL, -1, NULL);
     begin_act(sandbox, BACKEND_RESUME, PHASE_RESUMING, TODO_RESUME, resume_ended);
 }
 
@@ -191,35 +233,18 @@ void sandbox_retry_removal(evutil_socket_t fd, short what, void *arg)
     sandbox_drive(arg);
 }
 
-/* 1 s, 2 s, 4 s … 60 s, less up to a quarter, so that many do not come back at once. */
-static uint64_t removal_delay_us(unsigned attempts)
-{
-    uint64_t delay = UINT64_C(1000000) << (attempts < 6 ? attempts : 6);
-    if (delay > 60000000)
-        delay = 60000000;
-    uint32_t random;
-    random_fill(&random, sizeof random);
-    return delay - random % (delay / 4);
-}
-
 static void removal_ended(void *arg, const struct sbx_error *err, const char *result, size_t len)
 {
     (void)result;
     (void)len;
     struct sandbox *sandbox = arg;
-    struct service *service = sandbox->service;
     sandbox->operation = NULL;
-    if (!err) {
-        service_log(LOG_INFO, sandbox, "removed");
-        drop_record(sandbox);
+    if (err) {
+        removal_failed(sandbox, err);
         return;
     }
-    sandbox->phase = PHASE_IDLE;
-    sandbox->todo |= TODO_REMOVE;
-    if (sandbox->attempts == 0 || err->kind != SBX_ERR_UNAVAILABLE)
-        service_log(LOG_WARN, sandbox, "could not be removed yet, it is tried again: %s", err->message);
-    loop_arm_us(&sandbox->retry, removal_delay_us(sandbox->attempts++));
-    service_check_stopped(service);
+    service_log(LOG_INFO, sandbox, "removed");
+    drop_record(sandbox);
 }
 
 void sandbox_begin_removal(struct sandbox *sandbox)
@@ -232,6 +257,9 @@ void sandbox_begin_removal(struct sandbox *sandbox)
     table_hide(&service->table, sandbox);
     if (sandbox->operation)
         backend_cancel(sandbox->operation, false);
+    struct sbx_error err;
+    error_set(&err, SBX_ERR_NOT_FOUND, "NOT_FOUND", "sandbox '%s' was deleted", sandbox->id);
+    wait_answer_all(sandbox, &err);
     sandbox_refresh(sandbox);
     sandbox_drive(sandbox);
 }
@@ -251,7 +279,8 @@ void sandbox_drive(struct sandbox *sandbox)
     if (sandbox->phase != PHASE_IDLE)
         return;
     if (sandbox->todo & TODO_REMOVE) {
-        event_del(&sandbox->retry);
+        if (event_pending(&sandbox->retry, EV_TIMEOUT, NULL))
+            return; /* it failed, and comes in its time */
         begin_act(sandbox, BACKEND_REMOVE, PHASE_REMOVING, TODO_REMOVE, removal_ended);
     } else if (sandbox->todo & TODO_STOP) {
         begin_act(sandbox, BACKEND_STOP, PHASE_STOPPING, TODO_STOP, pause_ended);

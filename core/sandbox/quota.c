@@ -168,6 +168,7 @@ void quota_make_room(struct quota *quota)
         quota_stop_waiting(sandbox);
         sandbox_admit(sandbox);
     }
-    if (quota->first)
+    const struct config_backend *settings = quota->home->settings;
+    if (quota->first && settings && settings->over_limit == OVER_LIMIT_PAUSE_OLDEST)
         pause_oldest(quota);
 }

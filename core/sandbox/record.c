@@ -58,6 +58,17 @@ void record_put(struct sandbox *sandbox, store_done done, void *arg)
     json_object_put(error);
 }
 
+static void saved(void *arg, const struct sbx_error *err)
+{
+    struct sandbox *sandbox = arg; /* there still: its deletion is answered after this */
+    sandbox->unsaved = err != NULL;
+}
+
+void record_save(struct sandbox *sandbox)
+{
+    record_put(sandbox, saved, sandbox);
+}
+
 static void load(void *arg, const struct store_sandbox *record)
 {
     struct service *service = arg;

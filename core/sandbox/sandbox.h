@@ -75,6 +75,7 @@ struct sandbox {
     int64_t created_at_us;
     bool begun;    /* the backend has said that it was made */
     bool deleting; /* promised */
+    bool unsaved;  /* what the disk has of `begun` is old: writing it failed */
     bool adopted;  /* made by somebody else: it has no record, and goes when it is gone */
 
     /* observed; state is 0 while nothing was heard */
@@ -83,7 +84,7 @@ struct sandbox {
     char *detail; /* NULL: none */
     struct sandbox_url *urls;
     size_t urls_len;
-    struct sandbox_failure *failure; /* NULL: none */
+    struct sandbox_failure *failure; /* why it is, or last was, in ERROR; NULL: none */
 
     /* derived */
     enum sandbox_status status;

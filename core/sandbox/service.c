@@ -92,7 +92,9 @@ static void recorded(void *arg, const struct sbx_error *err)
     }
     table_show(&sandbox->service->table, sandbox);
     sandbox_drive(sandbox);
-    sandbox_refresh(sandbox);
+    if (!sandbox->service->stopping) /* else its start is the next daemon's */
+        sandbox_refresh(sandbox);
+    service_check_stopped(sandbox->service);
 }
 
 static struct sandbox *create(struct service *service, struct config *config, const struct config_spec *spec,

@@ -13,6 +13,8 @@ static bool is_beginning(const struct sandbox *sandbox)
 
 static enum sandbox_status status_while_running(const struct sandbox *sandbox)
 {
+    if (!sandbox->home->backend) /* nothing more is learned of it: it stays what it was */
+        return sandbox->status == SANDBOX_RUNNING ? SANDBOX_RUNNING : SANDBOX_ERROR;
     if (!home_health_path(sandbox->home) || health_good(&sandbox->health))
         return SANDBOX_RUNNING;
     if (sandbox->health.answered || sandbox->health.timed_out)
@@ -20,19 +22,19 @@ static enum sandbox_status status_while_running(const struct sandbox *sandbox)
     return SANDBOX_STARTING;
 }
 
-/* Nothing was heard of it, and something will be soon: its start is to come, or a listing. */
+/* A failed start has a failure of its own; of everything else it is only known that nothing was heard. */
+static bool is_silent(const struct sandbox *sandbox)
+{
+    return sandbox->state == 0 && (sandbox->begun || sandbox->todo & TODO_START);
+}
+
+/* Nothing was heard of it, and a listing will tell soon. */
 static bool is_awaited(const struct sandbox *sandbox)
 {
     const struct home *home = sandbox->home;
     if (home_usable(home, NULL) < 0)
         return false;
-    return sandbox->todo & TODO_START || (sandbox->begun && !home->listed && home->list_failures == 0);
-}
-
-/* A failed start has a failure of its own; of everything else it is only known that nothing was heard. */
-static bool is_silent(const struct sandbox *sandbox)
-{
-    return sandbox->state == 0 && (sandbox->begun || sandbox->todo & TODO_START);
+    return is_silent(sandbox) && (home->listing || (!home->listed && home->list_failures == 0));
 }
 
 static enum sandbox_status derive(const struct sandbox *sandbox)

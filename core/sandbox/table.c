@@ -95,7 +95,7 @@ static void owner_destroy(struct owner *owner)
 
 static struct owner *owner_get(struct table *table, const char *name)
 {
-    if (!name)
+    if (!name || !*name) /* a backend's report may say "" */
         return table->nobody;
     struct owner *owner = map_get(&table->owners, name);
     if (!owner) {

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+enum { DISK_LOOK_MS = 100 };
+
 struct sandbox_wait {
     struct loop *loop;
     struct sandbox *sandbox; /* NULL: it went away */
@@ -67,7 +69,11 @@ static void time_is_over(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    set_outcome(arg, NULL); /* what was begun goes on */
+    struct sandbox_wait *wait = arg;
+    if (wait->sandbox->phase == PHASE_RECORDING || wait->sandbox->deleting) /* the disk decides */
+        loop_arm_ms(&wait->timer, DISK_LOOK_MS);
+    else
+        set_outcome(wait, NULL); /* what was begun goes on */
 }
 
 struct sandbox_wait *wait_add(struct sandbox *sandbox, enum wait_for what, uint32_t timeout_ms,
@@ -97,6 +103,8 @@ struct sandbox_wait *wait_add(struct sandbox *sandbox, enum wait_for what, uint3
 
 static bool is_reached(const struct sandbox *sandbox, enum wait_for what)
 {
+    if (sandbox->deleting) /* they are told when that is promised */
+        return false;
     switch (what) {
     case WAIT_MADE:
         return sandbox->begun || sandbox->phase == PHASE_WAITING || sandbox->status == SANDBOX_ERROR;

@@ -88,6 +88,7 @@ static void an_error_without_exit_code_and_log_has_nulls(void **state)
 {
     (void)state;
     struct sandbox *sandbox = world_add("s1", NULL);
+    sandbox->status = SANDBOX_ERROR;
     sandbox->failure = calloc(1, sizeof *sandbox->failure);
     assert_non_null(sandbox->failure);
     error_set(&sandbox->failure->error, SBX_ERR_TIMEOUT, "HEALTH_TIMEOUT", "late");

@@ -4,7 +4,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -205,7 +204,8 @@ static void over_limit_reject_pauses_nothing_for_a_start_that_a_crash_cut_off(vo
 static void a_resume_of_a_failed_start_that_fails_again_says_so(void **state)
 {
     (void)state;
-    store_seed("failed", NULL, false, false, "{\"kind\":4,\"code\":\"PORTS_EXHAUSTED\",\"message\":\"none\"}");
+    store_seed("failed", NULL, false, false,
+               "{\"kind\":4,\"code\":\"PORTS_EXHAUSTED\",\"message\":\"none\"}");
     struct world *world = begin(0, OVER_LIMIT_PAUSE_OLDEST);
     struct answer answer = {0};
     struct sbx_error err;
@@ -329,6 +329,77 @@ static void a_record_that_cannot_be_deleted_is_tried_again(void **state)
     world_destroy(world);
 }
 
+static void nobody_hears_of_a_sandbox_before_its_record_is_on_disk(void **state)
+{
+    (void)state;
+    struct world *world = begin(0, OVER_LIMIT_PAUSE_OLDEST);
+    struct answer answer = {0};
+    struct sbx_error err;
+    assert_non_null(service_start(world->service, world->config, &anybody, NULL, 1, answered, &answer, &err));
+    event_base_loop(loop_base(world->loop), EVLOOP_ONCE); /* the time is over */
+    world_turn(world);
+    assert_false(answer.given);
+    err = failure(SBX_ERR_UNAVAILABLE, "STORE_FAILED");
+    store_flush(world, &err);
+    assert_true(answer.given && answer.failed);
+    world_destroy(world);
+}
+
+static void what_could_not_be_written_is_written_later(void **state)
+{
+    (void)state;
+    struct world *world = begin(0, OVER_LIMIT_PAUSE_OLDEST);
+    char id[64];
+    start_one(world, id);
+    struct sbx_error full = failure(SBX_ERR_UNAVAILABLE, "STORE_FAILED");
+    store_flush(world, &full); /* that it was begun: the next daemon would begin it again */
+    report(world, id, SBX_STATE_RUNNING);
+    assert_int_equal(store_waiting(), 1);
+    store_flush(world, NULL);
+    report(world, id, SBX_STATE_RUNNING);
+    assert_int_equal(store_waiting(), 0);
+    world_destroy(world);
+}
+
+/* ---- health checks ---- */
+
+static void a_turn_to_be_checked_is_not_lost_with_who_had_it(void **state)
+{
+    (void)state;
+    enum { ALL = 600, AT_ONCE = 256 };
+    struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
+    world->backend.health_path = "/alive";
+    world_begin(world);
+    for (int i = 0; i < ALL; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "s%d", i);
+        report(world, id, SBX_STATE_RUNNING);
+    }
+    struct health_queue *queue = &world->service->checks;
+    size_t queued = 0;
+    while (queued < ALL - AT_ONCE) {
+        event_base_loop(loop_base(world->loop), EVLOOP_ONCE);
+        queued = 0;
+        for (struct sandbox *at = queue->first; at; at = at->health.next_due)
+            queued++;
+    }
+    struct sandbox *going[2 * AT_ONCE], *sandbox;
+    size_t count = 0;
+    for (size_t i = 0; (sandbox = table_next(service_table(world->service), &i));)
+        if (sandbox->health.transfer)
+            going[count++] = sandbox;
+    for (struct sandbox *at = queue->first; count < 2 * AT_ONCE; at = at->health.next_due)
+        going[count++] = at;
+    for (size_t i = 0; i < count; i++) { /* all in one turn, as a listing would have it */
+        struct sbx_observation gone = {
+            .size = sizeof gone, .state = SBX_STATE_GONE, .sandbox_id = going[i]->id, .exit_code = -1};
+        service_observe(world->service, going[i]->home, &gone);
+    }
+    world_turn(world);
+    assert_int_equal(queue->under_way, ALL - 2 * AT_ONCE);
+    world_destroy(world);
+}
+
 /* ---- starts whose end nobody saw ---- */
 
 static void a_cut_off_start_that_no_listing_allows_is_not_starting_for_ever(void **state)
@@ -392,10 +463,12 @@ int main(void)
         cmocka_unit_test(what_was_reported_before_a_promise_failed_holds_after_it),
         cmocka_unit_test(a_start_fails_for_its_client_when_its_record_is_gone),
         cmocka_unit_test(a_record_that_cannot_be_deleted_is_tried_again),
+        cmocka_unit_test(nobody_hears_of_a_sandbox_before_its_record_is_on_disk),
+        cmocka_unit_test(what_could_not_be_written_is_written_later),
+        cmocka_unit_test(a_turn_to_be_checked_is_not_lost_with_who_had_it),
         cmocka_unit_test(a_cut_off_start_that_no_listing_allows_is_not_starting_for_ever),
         cmocka_unit_test(a_failed_start_that_runs_after_all_can_be_paused),
         cmocka_unit_test(a_failing_removal_keeps_its_pace_whatever_is_reported),
     };
-    cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,10 +56,10 @@ static void a_start_that_makes_nothing_is_an_error_and_leaves_nothing(void **sta
     strcpy(id, flight_find("start", NULL)->sandbox);
     error_set(&err, SBX_ERR_NOT_FOUND, SBX_CODE_IMAGE_NOT_FOUND, "no such image");
     flight_end(world, flight_find("start", NULL), &err);
-    assert_true(answer.given && answer.failed);
-    assert_string_equal(answer.err.code, SBX_CODE_IMAGE_NOT_FOUND);
     assert_null(get(world, id));
     store_flush(world, NULL);
+    assert_true(answer.given && answer.failed);
+    assert_string_equal(answer.err.code, SBX_CODE_IMAGE_NOT_FOUND);
     assert_false(store_has(id, NULL));
     assert_int_equal(service_table(world->service)->by_id.count, 0);
     world_destroy(world);
