@@ -87,7 +87,7 @@ static void add_http(struct evbuffer *out, const struct api *api)
         single(out, "sandboxd_http_timeouts_total", "counter", "Clients that were cut off for being slow.",
                stats.timeouts);
         single(out, "sandboxd_http_over_limit_total", "counter",
-               "Connections, heads and bodies over their limit.", stats.over_limit);
+               "Times that new connections had to wait for room.", stats.over_limit);
     }
     family(out, "sandboxd_http_responses_total", "counter", "Answers, by class of status.");
     for (int first = 2; first < 6; first++)

@@ -123,7 +123,7 @@ void connection_set_idle(struct http_connection *connection, bool idle)
             server->idle_last = connection->idle_prev;
         connection->idle_prev = NULL;
     }
-    if (server->stats.connections >= server->config->max_connections)
+    if (server->stats.connections >= server->most)
         server_update_admission(server);
 }
 

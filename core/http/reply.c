@@ -317,6 +317,8 @@ void reply_fault(struct http_connection *connection, const struct http_fault *fa
     struct reply_head head;
     begin_head(&head, server, fault->status, id);
     add_connection(&head, connection, 1);
+    if (fault->status == 503)
+        add_text(&head, "Retry-After: 5\r\n");
     end_head(&head, "application/json", FRAMING_LENGTH, (uint64_t)len, NULL);
     struct iovec parts[] = {{.iov_base = head.bytes, .iov_len = head.len},
                             {.iov_base = body, .iov_len = (size_t)len}};

@@ -13,13 +13,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 static const struct http_times default_times = {
     .idle = 60000, .idle_grace = 1000, .write_stall = 30000, .linger = 2000, .accept_pause = 100};
 
+enum { ACCEPT_WARN_MS = 60000 }; /* between two lines of log about it */
+
 /* ---- who may come in ------------------------------------------------------------------------- */
+
+/* Clients may take three quarters of the descriptors: sandboxes and their health checks need some, too. */
+static void limit_connections(struct http_server *server)
+{
+    struct rlimit limit;
+    server->most = server->config->max_connections;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur - limit.rlim_cur / 4 >= server->most)
+        return;
+    server->most = (unsigned)(limit.rlim_cur - limit.rlim_cur / 4);
+    log_warn(
+        "http: server.max_connections is %u, but there may be only %llu open files: at most %u connections",
+        server->config->max_connections, (unsigned long long)limit.rlim_cur, server->most);
+}
 
 static struct http_connection *evictable(const struct http_server *server, uint64_t now)
 {
@@ -29,7 +45,7 @@ static struct http_connection *evictable(const struct http_server *server, uint6
 
 void server_update_admission(struct http_server *server)
 {
-    bool full = server->config && server->stats.connections >= server->config->max_connections;
+    bool full = server->config && server->stats.connections >= server->most;
     bool open = !server->draining && !server->accept_paused;
     if (open && full) {
         /* At the limit a new connection is let in when an idle one can make room; others wait in the
@@ -72,8 +88,7 @@ static void on_accepted(struct evconnlistener *socket, evutil_socket_t fd, struc
     (void)socket, (void)len;
     struct http_listener *listener = arg;
     struct http_server *server = listener->owner;
-    server->accept_failing = false;
-    if (server->stats.connections >= server->config->max_connections) {
+    if (server->stats.connections >= server->most) {
         struct http_connection *oldest = evictable(server, clock_ms());
         if (oldest)
             connection_close(oldest);
@@ -87,12 +102,14 @@ static void on_accept_failed(struct evconnlistener *socket, void *arg)
     int saved = errno;
     struct http_listener *listener = arg;
     struct http_server *server = listener->owner;
-    if (!server->accept_failing)
+    uint64_t now = clock_ms();
+    if (server->accept_warned == 0 || now - server->accept_warned >= ACCEPT_WARN_MS) {
         log_warn("http: can't accept connections on %s: %s; trying again every %u ms", listener->bound,
                  strerrordesc_np(saved), server->times.accept_pause);
-    server->accept_failing = true;
+        server->accept_warned = now;
+    }
     server->accept_paused = true;
-    struct http_connection *oldest = evictable(server, clock_ms());
+    struct http_connection *oldest = evictable(server, now);
     if (oldest)
         connection_close(oldest);
     loop_arm_ms(&server->accept_timer, server->times.accept_pause);
@@ -151,8 +168,16 @@ static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
     struct http_server *server = arg;
     log_warn("http: %u connections did not end within the drain timeout and are cut off",
              server->stats.connections);
-    while (server->connections)
-        connection_abort(server->connections);
+    for (struct http_connection *connection; (connection = server->connections);) {
+        /* Its client hears why, where nothing of a reply was sent yet. */
+        if (connection->stage == STAGE_BODY ||
+            (connection->stage == STAGE_PENDING && !connection->request->streaming)) {
+            reply_fault(connection,
+                        &(struct http_fault){.status = 503, .detail = "the daemon is shutting down"});
+            connection_close(connection);
+        } else
+            connection_abort(connection);
+    }
 }
 
 /* ---- creation and end ------------------------------------------------------------------------ */
@@ -309,7 +334,7 @@ void http_server_rollback(struct http_server *server)
 /* Those who wait in its backlog came in time: they are let in before it goes. */
 static void retire_listener(struct http_server *server, struct http_listener *listener)
 {
-    while (server->stats.connections < server->config->max_connections) {
+    while (server->stats.connections < server->most) {
         struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof peer;
         int fd = listener_accept(listener, (struct sockaddr *)&peer, &len);
@@ -356,6 +381,7 @@ void http_server_commit(struct http_server *server, struct config *next)
     server->config = server->next; /* `next`, with the reference that prepare() took */
     server->next = NULL;
     (void)next;
+    limit_connections(server);
     SSL_CTX_free(server->tls); /* connections that use it hold it */
     server->tls = server->next_tls;
     server->next_tls = NULL;

@@ -123,8 +123,10 @@ struct http_server {
     struct loop_task reap;
     struct http_watch watch;
     bool accepting;
-    bool accept_paused, accept_failing; /* no descriptors; said so in the log */
-    struct event accept_timer;          /* end of the pause, or an idle connection may make room */
+    unsigned most;             /* connections at once */
+    bool accept_paused;        /* no descriptors */
+    uint64_t accept_warned;    /* CLOCK_MONOTONIC ms that the log said so; 0: never */
+    struct event accept_timer; /* end of the pause, or an idle connection may make room */
 
     bool draining;
     struct event drain_timer;

@@ -44,9 +44,10 @@ struct client_handler {
      * that came with it counts as taken. */
     bool (*data)(void *arg, const void *bytes, size_t len);
     /* Last call, exactly once unless cancelled. `err` is NULL when a whole answer came. Failures:
-     * SBX_ERR_UNAVAILABLE (no connection, cut off; not retryable: a peer that isn't trusted),
-     * SBX_ERR_TIMEOUT, SBX_ERR_REFUSED (not HTTP, too large; a head may have 64 KiB), SBX_ERR_INVALID (a certificate file that
-     * can't be read), with a message that begins with "host:port: " and has no secret. `status` is 0 where no
+     * SBX_ERR_UNAVAILABLE (no connection, cut off; not retryable: a peer that isn't trusted; with
+     * SBX_CODE_INTERNAL: this process has no descriptor or memory for it, and the peer was not asked),
+     * SBX_ERR_TIMEOUT, SBX_ERR_REFUSED (not HTTP, too large; a head may have 64 KiB), SBX_ERR_INVALID (a
+     * certificate file that can't be read), with a message that begins with "host:port: " and has no secret. `status` is 0 where no
      * whole head came, `body` NULL on failure. */
     void (*done)(void *arg, const struct sbx_error *err, int status, const void *body, size_t len);
 };

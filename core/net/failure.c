@@ -18,6 +18,13 @@ static bool unavailable(struct sbx_error *err, const char *name, const char *tex
     return true;
 }
 
+/* The fault is ours: the server was not asked. */
+static bool not_tried(struct sbx_error *err, const char *name, const char *text)
+{
+    error_set(err, SBX_ERR_UNAVAILABLE, SBX_CODE_INTERNAL, "%s: %s", name, text);
+    return true;
+}
+
 static const char *errno_text(long number, const char *otherwise)
 {
     const char *text = number > 0 ? strerrordesc_np((int)number) : NULL;
@@ -71,8 +78,9 @@ static bool curl_failed(const struct client_transfer *t, struct sbx_error *err)
                    : unavailable(err, t->name, "closed the connection in the middle of its answer");
     case CURLE_OPERATION_TIMEDOUT: return timed_out(t, err);
     case CURLE_COULDNT_CONNECT:
-        if (!number)
-            curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
+        if (number)
+            return not_tried(err, t->name, errno_text(number, "no socket can be made"));
+        curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
         return unavailable(err, t->name, errno_text(number, "no connection can be made"));
     case CURLE_GOT_NOTHING: return unavailable(err, t->name, "closed the connection without an answer");
     case CURLE_PARTIAL_FILE:
@@ -110,7 +118,7 @@ bool transfer_failure(const struct client_transfer *t, struct sbx_error *err)
         error_set(err, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT, "%s: the name was not resolved in time",
                   t->name);
         return true;
-    case FAILURE_START: return unavailable(err, t->name, "no memory for a request");
+    case FAILURE_START: return not_tried(err, t->name, "no memory for a request");
     case FAILURE_HEAD_TOO_LARGE: return refused(err, t->name, "the head of its answer is over 64 KiB");
     case FAILURE_BODY_TOO_LARGE:
         error_set(err, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,

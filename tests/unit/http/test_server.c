@@ -405,13 +405,27 @@ static void without_descriptors_it_serves_on(void **state)
     none = before;
     none.rlim_cur = 0;
     setrlimit(RLIMIT_NOFILE, &none);
-    rig_until(rig, rig->server->accept_failing);
+    rig_until(rig, rig->server->accept_warned);
     http_reply(rig->pending, 200, NULL, NULL, 0);
     client_reply(rig, kept, &reply, false);
     assert_int_equal(reply.status, 200);
     setrlimit(RLIMIT_NOFILE, &before);
     client_reply(rig, waiting, &reply, false);
     assert_string_equal(reply.body, "/b");
+}
+
+static void clients_leave_some_descriptors_for_the_rest(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.max_connections = 1000000;
+    struct rlimit before, few;
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = 100;
+    setrlimit(RLIMIT_NOFILE, &few);
+    rig_start(rig);
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_int_equal(rig->server->most, 75);
 }
 
 static void nothing_stays_behind_of_many_connections(void **state)
@@ -466,9 +480,18 @@ static void a_drain_cuts_off_at_its_timeout(void **state)
     int client = client_connect(rig);
     client_send(rig, client, GET("/pending"));
     rig_until(rig, rig->pending);
+    int streamed = client_connect(rig);
+    struct http_request *pending = rig->pending;
+    client_send(rig, streamed, GET("/stream"));
+    rig_until(rig, rig->pending != pending);
     http_server_drain(rig->server, 50, on_drained, rig);
     rig_until(rig, rig->drained);
-    assert_int_equal(rig->gone, 1);
+    assert_int_equal(rig->gone, 2);
+    client_reply(rig, client, &reply, false);
+    assert_int_equal(reply.status, 503);
+    assert_string_equal(reply_header(&reply, "Retry-After"), "5");
+    assert_int_equal(client_end(rig, client), 0);
+    assert_int_equal(client_end(rig, streamed), -1);
 }
 
 static void a_drain_of_nothing_ends_on_the_next_turn(void **state)
@@ -501,6 +524,7 @@ int main(void)
         LIMIT_TEST(who_comes_over_the_limit_waits_until_one_leaves),
         LIMIT_TEST(an_idle_connection_makes_room),
         LIMIT_TEST(without_descriptors_it_serves_on),
+        TEST(clients_leave_some_descriptors_for_the_rest),
         LIMIT_TEST(nothing_stays_behind_of_many_connections),
         TEST(a_drain_ends_idle_ones_and_waits_for_requests),
         TEST(a_drain_cuts_off_at_its_timeout),

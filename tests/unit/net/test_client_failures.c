@@ -370,6 +370,7 @@ static void without_a_descriptor_the_request_fails_and_the_next_works(void **sta
     struct call *call = call_get("%s", at("/ok"));
     setrlimit(RLIMIT_NOFILE, &before);
     assert_fails(call, SBX_ERR_UNAVAILABLE, "Too many open files");
+    assert_string_equal(call->err.code, SBX_CODE_INTERNAL); /* and not that the server is down */
     call_free(call);
     call = call_get("%s", at("/ok"));
     assert_false(call->failed);
