@@ -270,10 +270,9 @@ static void an_exit_by_itself_ends_the_rest_of_the_tree(void **state)
     wait_for_answer(port);
     pid_t pids[4];
     RUN_UNTIL(world.harness, world_processes(&world, "leaves", pids, 4) == 2);
-    uint64_t begun = clock_ms();
     world_ask(port, "POST /exit?code=9");
     RUN_UNTIL(world.harness, world_state(&world, "leaves") == ENDED);
-    assert_true(clock_ms() - begun < 1500); /* at once, though the rest takes its stop_timeout */
+    assert_int_equal(world_processes(&world, "leaves", pids, 4), 1); /* it has its stop_timeout */
     RUN_UNTIL(world.harness, world_processes(&world, "leaves", pids, 4) == 0);
     RUN_UNTIL(world.harness, world_supervisor(&world, "leaves") == 0);
     remove_and_check("leaves");
@@ -400,7 +399,7 @@ static void a_start_that_was_cut_off_is_taken_over_or_begun_anew(void **state)
 static void a_port_grabbed_before_the_agent_binds_it_leads_to_another_port(void **state)
 {
     (void)state;
-    assert_true(world_start(&world, "late", "\"--bind-delay\", \"200\""));
+    assert_true(world_start(&world, "late", "\"--bind-delay\", \"500\""));
     int port = world_port(&world, "late");
     int grabbed = grab(port);
     assert_true(grabbed >= 0);
@@ -431,7 +430,7 @@ static void a_foreign_answer_is_not_confirmed_and_the_start_is_tried_on_another_
 static void a_port_that_is_grabbed_each_time_is_given_up(void **state)
 {
     (void)state;
-    assert_true(world_start(&world, "unlucky", "\"--bind-delay\", \"100\""));
+    assert_true(world_start(&world, "unlucky", "\"--bind-delay\", \"500\""));
     int grabbed[8], count = 0, port = 0;
     while (world_state(&world, "unlucky") != ENDED) {
         if (world_state(&world, "unlucky") == RUNNING && world_port(&world, "unlucky") != port) {

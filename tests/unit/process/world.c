@@ -119,7 +119,7 @@ void world_remove(struct world *world)
 
 const char *world_id(const struct world *world, const char *name)
 {
-    static char names[4][160];
+    static char names[4][300];
     static unsigned turn;
     char *text = names[++turn % 4];
     snprintf(text, sizeof names[0], "%s-%s", name, world->root + strlen(world->root) - 6);
