@@ -18,6 +18,7 @@ enum {
     SANDBOX_ID_MAX = 127,
     PORT_ATTEMPTS = 5, /* runs of one start, when other programs grab its port */
     GUARD_MS = 5000,   /* a supervisor that has not done by then what takes microseconds is stuck */
+    LOOKUPS_MAX = 10,  /* each after twice the time of the one before, from a millisecond */
     SANDBOX_BUCKETS = 1024
 };
 
@@ -69,6 +70,7 @@ struct process_backend {
     size_t count;
     size_t unknown; /* sandboxes in LIFE_UNKNOWN */
     struct listing *listings;
+    uint64_t listings_begun;
     struct follower *followers;
 };
 
@@ -89,9 +91,11 @@ struct sandbox {
     char *tail;                /* of the log, until the end was reported; so is the next */
     char *program;             /* what could not be executed */
     bool end_reported;
+    uint64_t listed; /* backend->listings_begun at its last report */
 
     /* The connection to the supervisor (link.h). */
-    int link; /* -1: none */
+    int link;        /* -1: none */
+    sbx_child child; /* the supervisor that this instance started last; 0: none */
     sbx_watch watch;
     uint32_t serial;
     sbx_timer guard;  /* when this fires, what is waited for has not come */

@@ -259,7 +259,7 @@ int directory_remove(int parent, const char *name, struct sbx_error *err)
     uint64_t next_name = 0;
     for (unsigned idle = 0; idle < 100;) {
         uint64_t done = 0;
-        if (take_out(parent, parent, name, &next_name, &done) != 0 && errno != EBUSY)
+        if (take_out(parent, parent, name, &next_name, &done) != 0)
             return failure_errno(err, errno, "%.200s can't be removed", name);
         if (done > 0 || (faccessat(parent, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT))
             return 0;

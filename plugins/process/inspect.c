@@ -100,7 +100,7 @@ static void reach(struct sandbox *sandbox, int dir)
         sandbox_arm(sandbox, GUARD_MS);
         return;
     }
-    unsigned shift = sandbox->lookups < 10 ? sandbox->lookups : 10;
+    unsigned shift = sandbox->lookups < LOOKUPS_MAX ? sandbox->lookups : LOOKUPS_MAX;
     sandbox->lookups++;
     sandbox_arm(sandbox, UINT64_C(1) << shift);
 }
@@ -123,7 +123,7 @@ static void inspect_done(void *arg)
         sandbox_set_life(sandbox, LIFE_ABSENT);
     } else if (job->sweep_failed) {
         host->log(public, SBX_LOG_ERROR, job->id, "its supervisor is gone: %s", job->error.message);
-        sandbox->lookups = 10;
+        sandbox->lookups = LOOKUPS_MAX;
         reach(sandbox, job->dir);
     } else {
         if (job->swept)

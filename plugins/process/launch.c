@@ -188,7 +188,8 @@ static int spawn(struct launching *job, int *link)
         .pass_fds = job->fds,
     };
     *link = pair[0];
-    if (job->host->child_spawn(job->backend->public, &spawn, NULL, NULL, &job->error) != 0)
+    job->sandbox->child = job->host->child_spawn(job->backend->public, &spawn, NULL, NULL, &job->error);
+    if (job->sandbox->child != 0)
         return 0;
     close(pair[0]);
     return -1;

@@ -81,6 +81,11 @@ uint32_t link_send(struct sandbox *sandbox, enum wire_request_type type, uint64_
 
 void link_kill(struct sandbox *sandbox)
 {
+    struct process_backend *backend = sandbox->backend;
+    if (sandbox->life == LIFE_LAUNCHING) { /* it has not said its pid yet */
+        backend->host->child_signal(backend->public, sandbox->child, SIGKILL);
+        return;
+    }
     /* Whoever listens at the other end; for a pair it is ourselves, and the pid came with a status. */
     struct ucred peer = {0};
     socklen_t len = sizeof peer;

@@ -14,6 +14,7 @@ struct listing {
     struct listing *next;
     struct process_backend *backend;
     sbx_op op;
+    uint64_t number;
     sbx_timer timer;
     int state_dir;
     char **names; /* of the control directories; freed by the loop */
@@ -63,10 +64,11 @@ static void finish(struct listing *listing)
     while (*at != listing)
         at = &(*at)->next;
     *at = listing->next;
-    /* Those that have ended were reported when they were looked at again, with the tails of their logs. */
+    /* Most that have ended were reported when they were looked at again, with the tails of their logs. */
     for (size_t i = 0; i < SANDBOX_BUCKETS; i++)
         for (struct sandbox *sandbox = backend->buckets[i]; sandbox; sandbox = sandbox->next)
-            if (sandbox->request || (sandbox->life != LIFE_DEAD && sandbox->life != LIFE_ABSENT))
+            if (sandbox->request || (sandbox->life != LIFE_DEAD && sandbox->life != LIFE_ABSENT) ||
+                (sandbox->life == LIFE_DEAD && sandbox->listed < listing->number))
                 report_state(sandbox);
     struct sbx_error error;
     if (!listing->scanned)
@@ -141,6 +143,7 @@ void list_begin(struct process_backend *backend, sbx_op op)
     listing->capacity = 1;
     listing->backend = backend;
     listing->op = op;
+    listing->number = ++backend->listings_begun;
     listing->state_dir = backend->state_dir;
     listing->next = backend->listings;
     backend->listings = listing;

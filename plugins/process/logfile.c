@@ -47,7 +47,7 @@ static int open_segment(int dir, uint64_t start)
 {
     char name[sizeof WIRE_LOG_PREFIX + 16];
     snprintf(name, sizeof name, WIRE_LOG_PREFIX "%016" PRIx64, start);
-    return openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 }
 
 static uint64_t file_size(int fd)

@@ -49,7 +49,7 @@ int record_new(struct record *record, const struct sbx_json_api *json, const str
 int record_read(struct record *record, const struct sbx_json_api *json, int control_dir)
 {
     *record = (struct record){.json = json};
-    int fd = openat(control_dir, WIRE_RECORD_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(control_dir, WIRE_RECORD_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
     struct stat status;
     if (fd < 0)
         return -1;

@@ -86,6 +86,7 @@ void report_state(struct sandbox *sandbox)
     struct process_backend *backend = sandbox->backend;
     if (backend->quiesced)
         return;
+    sandbox->listed = backend->listings_begun;
     const struct wire_status *status = &sandbox->status;
     char address[64], detail[128] = "";
     struct sbx_error error;

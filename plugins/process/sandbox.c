@@ -451,6 +451,13 @@ void sandbox_heard(struct sandbox *sandbox, const struct wire_status *status)
 {
     struct process_backend *backend = sandbox->backend;
     struct request *request = sandbox->request;
+    if (sandbox->life == LIFE_UNKNOWN && status->incarnation != sandbox->incarnation &&
+        sandbox->lookups < LOOKUPS_MAX) {
+        /* Another instance started it since its record was read. */
+        link_close(sandbox);
+        sandbox_arm(sandbox, UINT64_C(1) << sandbox->lookups++);
+        return;
+    }
     bool foreign = sandbox->status.flags & WIRE_FOREIGN_PORT;
     sandbox->status = *status;
     if (foreign && sandbox->life == LIFE_ENDING)

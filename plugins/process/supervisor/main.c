@@ -32,6 +32,7 @@ enum {
     OUTPUT_TURN = 256 * 1024, /* moved between two looks at the connections */
     GRAB_MS = 10 * 60 * 1000, /* an exit later than this has nothing to do with a grabbed port */
     CGROUP_REMOVE_MS = 1000,
+    PIPE_MAX = 1024 * 1024, /* in the pipe at most (pipe(7)); more comes from somebody who still writes */
     END_MAX_MS = 24 * 60 * 60 * 1000
 };
 
@@ -41,6 +42,7 @@ struct supervisor {
     struct output output;
     struct wire_status status;
     int signals;
+    int exit; /* the file of the exit, not yet under its name */
     uint64_t started_ms;
     uint64_t kill_ms; /* when SIGKILL is due, again and again; 0: no end was asked for */
     bool stopped;     /* frozen by SIGSTOP, since there is no group or it did not do */
@@ -76,15 +78,19 @@ static void answer(struct supervisor *self, unsigned peer, uint32_t serial, int 
     control_send(&self->control, peer, &status);
 }
 
+/* Takes the room of the exit on the disk before there is one: by then the disk may be full. */
+static int reserve_exit(struct supervisor *self)
+{
+    self->exit = open(WIRE_EXIT_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (self->exit < 0)
+        return -1;
+    return write(self->exit, &self->status, sizeof self->status) == (ssize_t)sizeof self->status ? 0 : -1;
+}
+
 /* Whole or not at all, so that a reader never sees half of it. */
 static void record_exit(const struct supervisor *self)
 {
-    int fd = open(WIRE_EXIT_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return;
-    bool written = write(fd, &self->status, sizeof self->status) == (ssize_t)sizeof self->status;
-    close(fd);
-    if (written)
+    if (pwrite(self->exit, &self->status, sizeof self->status, 0) == (ssize_t)sizeof self->status)
         (void)rename(WIRE_EXIT_NAME ".new", WIRE_EXIT_NAME);
 }
 
@@ -218,7 +224,7 @@ static void agent_exited(struct supervisor *self, const siginfo_t *info)
         now_ms() - self->started_ms < GRAB_MS &&
         port_owner((uint16_t)self->launch.head.port, false, sandbox_uid(self)) == WIRE_PORT_FOREIGN)
         status->flags |= WIRE_FOREIGN_PORT;
-    output_drain(&self->output, 1024 * 1024);
+    output_drain(&self->output, PIPE_MAX);
     status->output = self->output.position;
     record_exit(self);
     push(self);
@@ -304,7 +310,8 @@ static bool prepare(struct supervisor *self)
     (void)fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK);
     enum wire_step step = WIRE_STEP_NONE;
     int error = 0;
-    if (output_init(&self->output, WIRE_FD_CONTROL_DIR, pipe_ends[0], self->launch.head.log_size) != 0) {
+    if (reserve_exit(self) != 0 ||
+        output_init(&self->output, WIRE_FD_CONTROL_DIR, pipe_ends[0], self->launch.head.log_size) != 0) {
         step = WIRE_STEP_PREPARE;
         error = errno;
     } else {
@@ -350,7 +357,7 @@ int main(int argc, char **argv)
     if (self.status.phase == WIRE_RUNNING)
         run(&self);
 
-    output_drain(&self.output, UINT64_MAX);
+    output_drain(&self.output, PIPE_MAX);
     for (uint32_t i = 0; i < self.launch.head.cgroups; i++)
         (void)cgroup_remove(self.launch.cgroups[i], CGROUP_REMOVE_MS);
     sync_exit();
