@@ -1,6 +1,14 @@
 # How every target of the tree is built: warnings, hardening, sanitizers, and the three kinds of target.
 
-option(SANDBOXD_TESTS "Build the tests" ON)
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+# The daemon and its plugins build without what only the tests need.
+pkg_check_modules(CMOCKA QUIET IMPORTED_TARGET cmocka)
+option(SANDBOXD_TESTS "Build the tests" ${CMOCKA_FOUND})
+if(NOT SANDBOXD_TESTS AND NOT CMOCKA_FOUND)
+    message(STATUS "The tests are not built: they need cmocka (tests/run.sh installs it)")
+endif()
 option(SANDBOXD_FUZZ "Build the fuzz targets (clang only)" OFF)
 set(SANDBOXD_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize=: 'address,undefined' or 'thread'")
 
@@ -33,8 +41,6 @@ if(SANDBOXD_FUZZ)
 endif()
 add_link_options(-Wl,-z,relro,-z,now)
 
-find_package(PkgConfig REQUIRED)
-find_package(Threads REQUIRED)
 pkg_check_modules(LIBEVENT REQUIRED IMPORTED_TARGET libevent_core>=2.1.12)
 pkg_check_modules(LIBEVENT_OPENSSL REQUIRED IMPORTED_TARGET libevent_openssl>=2.1.12)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.88)
