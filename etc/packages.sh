@@ -3,8 +3,8 @@
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libevent-dev libcurl4-openssl-dev
     libjson-c-dev libyaml-dev libsqlite3-dev libssl-dev"
 QUICKSTART_PACKAGES="curl"
-TEST_PACKAGES="libcmocka-dev clang clang-format clang-tidy llvm binutils procps curl openssl util-linux
-    python3 python3-pytest"
+TEST_PACKAGES="libcmocka-dev clang clang-format clang-tidy llvm binutils procps curl ca-certificates openssl
+    util-linux python3 python3-pytest"
 BENCH_PACKAGES="nginx-light wrk python3"
 
 as_root() {
