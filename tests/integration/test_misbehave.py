@@ -134,6 +134,7 @@ def test_an_operation_that_does_not_end_is_given_up(misbehaving, how):
         daemon.remove_sandbox(sandbox["id"])
         assert daemon.sandbox(sandbox["id"]) is None, "gone from every read at once"
     unhurt(daemon)
+    wait_until(lambda: not daemon.processes(), what="the good sandbox's end")
     daemon.kill()  # its removals do not end either, and an end in good order would wait for them
 
 
