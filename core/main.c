@@ -99,10 +99,10 @@ static void commit_log(void *self, struct config *next)
 static void add_parts(struct daemon *daemon)
 {
     const struct reload_part parts[] = {
-        {"listeners", daemon, prepare_http, commit_http, rollback_http},
-        {"backends", daemon, prepare_backends, commit_backends, rollback_backends},
-        {"sandboxes", daemon, prepare_service, commit_service, NULL},
-        {"log", daemon, NULL, commit_log, NULL},
+        {"listeners", daemon, prepare_http, commit_http, rollback_http, false},
+        {"backends", daemon, prepare_backends, commit_backends, rollback_backends, true},
+        {"sandboxes", daemon, prepare_service, commit_service, NULL, false},
+        {"log", daemon, NULL, commit_log, NULL, false},
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         reload_add(daemon->reload, &parts[i]);
@@ -140,6 +140,7 @@ static void stop(evutil_socket_t number, short what, void *arg)
     const struct config *config = reload_current(daemon->reload);
     log_info("signal %d: stopping", (int)number);
     notify_stopping();
+    reload_stop(daemon->reload);
     api_drain(daemon->api);
     http_server_drain(daemon->server, config ? config->drain_timeout_ms : 0, requests_drained, daemon);
 }
@@ -151,6 +152,8 @@ static void first_generation(void *arg, bool ok)
     struct daemon *daemon = arg;
     if (!ok) {
         daemon->exit_code = 1;
+        daemon->stopping = true;
+        reload_stop(daemon->reload);
         service_stop(daemon->service, CLOSE_TIMEOUT_MS, service_stopped, daemon);
         return;
     }
@@ -184,6 +187,15 @@ static void watch_signal(struct daemon *daemon, struct event *event, int number,
 {
     evsignal_assign(event, loop_base(daemon->loop), number, callback, daemon);
     event_add(event, NULL);
+}
+
+/* Until it is watched, a SIGHUP waits instead of ending the daemon that is starting. */
+static void hold_hangup(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(how, &set, NULL);
 }
 
 /* Each connection, child and transfer is a descriptor: the hard limit is the one that the operator set. */
@@ -244,6 +256,7 @@ static int serve(struct config *first, const char *plugin_dir)
     watch_signal(&daemon, &daemon.hangup, SIGHUP, hang_up);
     watch_signal(&daemon, &daemon.terminate, SIGTERM, stop);
     watch_signal(&daemon, &daemon.interrupt, SIGINT, stop);
+    hold_hangup(SIG_UNBLOCK);
     if (service_load(daemon.service, &err) == 0) {
         reload_run_first(daemon.reload, first, first_generation, &daemon);
         loop_run(daemon.loop);
@@ -276,7 +289,8 @@ static void tell_problems(const char *file, const struct config_problems *proble
     }
 }
 
-static int check(const struct config *config, struct config_problems *problems, const char *plugin_dir)
+/* What the file alone does not tell; also of a file with errors, so that one run tells all of them. */
+static bool check(const struct config *config, struct config_problems *problems, const char *plugin_dir)
 {
     struct daemon daemon = {.loop = loop_create()};
     struct backend_set_deps deps = {.loop = daemon.loop, .default_plugin_dir = plugin_dir};
@@ -286,7 +300,7 @@ static int check(const struct config *config, struct config_problems *problems, 
     config_problems_sort(problems);
     backend_set_destroy(daemon.set);
     loop_destroy(daemon.loop);
-    return problems->errors > 0 ? 1 : 0;
+    return problems->errors == 0;
 }
 
 static const char usage[] =
@@ -294,7 +308,9 @@ static const char usage[] =
     "  --config FILE     the configuration (default " SANDBOXD_CONFIG_FILE ")\n"
     "  --check           check it, load its plugins, say what is wrong, and exit with 0 or 1\n"
     "  --plugin-dir DIR  where plugins named without a slash are (default: where the build installed them)\n"
-    "  --version         print the version\n";
+    "  --version         print the version\n"
+    "  --help            print this\n"
+    "SIGHUP has it read the configuration anew, SIGTERM ends it; sandboxes live on.\n";
 
 int main(int argc, char **argv)
 {
@@ -319,20 +335,22 @@ int main(int argc, char **argv)
         fprintf(stderr, "sandboxd: unexpected argument '%s'\n%s", argv[optind], usage);
         return 2;
     }
+    if (!only_check)
+        hold_hangup(SIG_BLOCK);
     struct config_problems problems;
     config_problems_init(&problems);
-    struct config *config = config_load(file, &problems);
-    int result = 1;
-    if (config && only_check)
-        result = check(config, &problems, plugin_dir);
+    struct config *config = config_load_to_check(file, &problems);
+    bool right = problems.errors == 0;
+    if (config && (only_check || !right))
+        right = check(config, &problems, plugin_dir);
     else if (config)
         log_configure(config->log_level, config->log_json);
     tell_problems(file, &problems, !only_check);
     config_problems_finish(&problems);
-    if (config && !only_check)
+    if (right && !only_check)
         return serve(config, plugin_dir);
-    if (result == 0)
+    if (right)
         printf("%s: ok\n", file);
     config_unref(config);
-    return result;
+    return right ? 0 : 1;
 }

@@ -65,11 +65,13 @@ void check_backend(struct config_reader *reader, struct config_node *node, void 
     backend->name = node->key;
     backend->line = node->line;
     backend->column = node->column;
-    if (!backend->options_json) {
+    backend->options = find(node, "options");
+    if (backend->options && node_has_refused(backend->options)) {
+        backend->options_json = NULL;
+    } else if (!backend->options_json) {
         backend->options_json = "{}";
         backend->options_len = 2;
     }
-    backend->options = find(node, "options");
     json_digest(node, backend->digest);
 }
 

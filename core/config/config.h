@@ -45,7 +45,8 @@ struct config_backend {
     const char *health_check_path; /* given: NULL (null in the file: no checks) or "/…" */
     uint32_t health_interval_ms;
     uint32_t startup_timeout_ms;
-    const char *options_json; /* the `options` as JSON object text; may hold secrets */
+    const char
+        *options_json; /* the `options` as JSON object text; may hold secrets. NULL: they were refused */
     size_t options_len;
     const struct config_node *options; /* for config_option_position(); NULL: none in the file */
     uint8_t digest[32];    /* of the whole section, after ${NAME}: equal means unchanged. Neither the order
@@ -140,6 +141,10 @@ void config_problem_format(const char *file, const struct config_problem *proble
 /* Reads and checks a file. NULL when there is at least one error; problems (warnings too) are added to
  * `problems` either way. The result has one reference. */
 struct config *config_load(const char *file, struct config_problems *problems);
+/* As config_load(), but what could be read of a file with errors comes back too (NULL: nothing could), for the
+ * checks that other layers have, so that one run tells all. What was refused is missing in it, also where it
+ * must be there, so it is never put in force. */
+struct config *config_load_to_check(const char *file, struct config_problems *problems);
 
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* NULL is allowed */

@@ -91,7 +91,10 @@ static bool expand(struct output *output, const char *text, size_t len, bool *re
             put(output, value, strlen(value));
             *replaced = true;
         } else {
-            snprintf(why, why_size, "\"$\" must be followed by \"{NAME}\"; for a dollar itself write \"$$\"");
+            snprintf(why, why_size,
+                     at == end ? "\"$\" must be followed by \"{NAME}\", which needs quotes between \"{\" and "
+                                 "\"}\"; for a dollar itself write \"$$\""
+                               : "\"$\" must be followed by \"{NAME}\"; for a dollar itself write \"$$\"");
             return false;
         }
     }

@@ -26,20 +26,42 @@ static struct config *build(struct config_arena *arena, const char *file, const 
     return config;
 }
 
-struct config *config_parse(const char *file, const char *text, size_t len, size_t memory,
+/* NULL: there is nothing of it. */
+static struct config *parse(const char *file, const char *text, size_t len, size_t memory,
                             struct config_problems *problems)
 {
-    size_t errors = problems->errors;
     struct config_arena *arena = arena_create(memory);
     struct config *config = build(arena, file, text, len, problems);
     config_problems_sort(problems);
-    if (problems->errors == errors)
+    if (config && !arena_failed(arena))
         return config;
     arena_destroy(arena);
     return NULL;
 }
 
+static struct config *without_errors(struct config *config, const struct config_problems *problems,
+                                     size_t errors_before)
+{
+    if (problems->errors == errors_before)
+        return config;
+    config_unref(config);
+    return NULL;
+}
+
+struct config *config_parse(const char *file, const char *text, size_t len, size_t memory,
+                            struct config_problems *problems)
+{
+    size_t errors = problems->errors;
+    return without_errors(parse(file, text, len, memory, problems), problems, errors);
+}
+
 struct config *config_load(const char *file, struct config_problems *problems)
+{
+    size_t errors = problems->errors;
+    return without_errors(config_load_to_check(file, problems), problems, errors);
+}
+
+struct config *config_load_to_check(const char *file, struct config_problems *problems)
 {
     char why[128];
     size_t len;
@@ -49,7 +71,7 @@ struct config *config_load(const char *file, struct config_problems *problems)
         config_problem_add(problems, false, 0, 0, "", "%s", why);
         return NULL;
     }
-    struct config *config = config_parse(file, text, len, CONFIG_MEMORY, problems);
+    struct config *config = parse(file, text, len, CONFIG_MEMORY, problems);
     text_free(text, len);
     return config;
 }

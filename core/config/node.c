@@ -79,6 +79,15 @@ void node_error(struct config_node *node, struct config_problems *problems, cons
     node->refused = true;
 }
 
+bool node_has_refused(const struct config_node *node)
+{
+    bool found = node->refused;
+    if (node->kind != NODE_SCALAR)
+        for (const struct config_node *child = node->first; child && !found; child = child->next)
+            found = node_has_refused(child);
+    return found;
+}
+
 /* The child that the path goes to, and the path from there. Names may have dots in them: the longest that
  * fits is taken. */
 static const struct config_node *step(const struct config_node *node, const char **path)

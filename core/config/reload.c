@@ -20,11 +20,16 @@ struct reading {
     struct config_problems problems;
 };
 
+struct step {
+    struct reload_part part;
+    bool prepared; /* it can roll back */
+};
+
 struct reload {
     struct loop *loop;
     struct pool *pool;
     char *file;
-    struct reload_part *parts;
+    struct step *steps;
     size_t count;
     struct config *current;
     uint64_t number;
@@ -34,8 +39,11 @@ struct reload {
     struct reading *reading; /* while it is on the pool */
     struct config *next;
     struct config_problems problems;
-    size_t prepared; /* parts whose prepare has ended well; the next one is at work */
-    bool ok;         /* what the last prepare ended with */
+    size_t at;            /* the step at work */
+    size_t errors_before; /* it */
+    bool ok;              /* what it ended with */
+    bool failed;          /* one of them */
+    bool stopped;
     struct loop_task advance;
     struct waiter *waiters, *later; /* of this transaction, and of the one to follow */
 };
@@ -60,7 +68,7 @@ static void finish(struct reload *reload, bool ok)
     reload->waiters = NULL;
     reload->next = NULL;
     reload->running = false;
-    if (reload->later)
+    if (reload->later && !reload->stopped)
         begin(reload);
     for (struct waiter *waiter = waiters, *next; waiter; waiter = next) {
         next = waiter->next;
@@ -72,15 +80,21 @@ static void finish(struct reload *reload, bool ok)
 
 static void fail(struct reload *reload)
 {
-    for (size_t i = reload->prepared; i-- > 0;) {
-        const struct reload_part *part = &reload->parts[i];
-        if (part->prepare && part->rollback)
-            part->rollback(part->self);
+    for (size_t i = reload->count; i-- > 0;) {
+        const struct step *step = &reload->steps[i];
+        if (step->prepared && step->part.rollback)
+            step->part.rollback(step->part.self);
+    }
+    if (reload->stopped) {
+        config_unref(reload->next);
+        reload->next = NULL;
+        return;
     }
     config_problems_sort(&reload->problems);
     log_problems(reload);
     size_t errors = reload->problems.errors;
-    log_error("configuration not changed: %zu error%s", errors, errors == 1 ? "" : "s");
+    log_error("%s: %zu error%s", reload->current ? "configuration not changed" : "not started", errors,
+              errors == 1 ? "" : "s");
     config_unref(reload->next);
     finish(reload, false);
 }
@@ -91,8 +105,8 @@ static void commit(struct reload *reload)
     reload->next->number = ++reload->number;
     reload->current = reload->next;
     for (size_t i = 0; i < reload->count; i++)
-        if (reload->parts[i].commit)
-            reload->parts[i].commit(reload->parts[i].self, reload->current);
+        if (reload->steps[i].part.commit)
+            reload->steps[i].part.commit(reload->steps[i].part.self, reload->current);
     config_unref(old);
     config_problems_sort(&reload->problems);
     log_problems(reload);
@@ -108,31 +122,42 @@ static void prepared(void *transaction, bool ok)
     loop_defer(reload->loop, &reload->advance);
 }
 
-/* Has the next part that prepares do so, or commits. */
+static bool takes_part(const struct reload *reload, const struct reload_part *part)
+{
+    return part->prepare && (!reload->failed || part->tells_always);
+}
+
+/* Has the next part that prepares do so, or ends the transaction. */
 static void prepare_next(struct reload *reload)
 {
-    while (reload->prepared < reload->count && !reload->parts[reload->prepared].prepare)
-        reload->prepared++;
-    if (reload->prepared == reload->count) {
-        commit(reload);
+    if (reload->stopped) {
+        fail(reload);
         return;
     }
-    const struct reload_part *part = &reload->parts[reload->prepared];
+    while (reload->at < reload->count && !takes_part(reload, &reload->steps[reload->at].part))
+        reload->at++;
+    if (reload->at == reload->count) {
+        if (reload->failed)
+            fail(reload);
+        else
+            commit(reload);
+        return;
+    }
+    const struct reload_part *part = &reload->steps[reload->at].part;
+    reload->errors_before = reload->problems.errors;
     part->prepare(part->self, reload->current, reload->next, &reload->problems, prepared, reload);
 }
 
 static void advance(void *arg)
 {
     struct reload *reload = arg;
-    if (reload->ok) {
-        reload->prepared++;
-        prepare_next(reload);
-        return;
-    }
-    if (reload->problems.errors == 0)
+    struct step *step = &reload->steps[reload->at++];
+    step->prepared = reload->ok;
+    reload->failed |= !reload->ok;
+    if (!reload->ok && reload->problems.errors == reload->errors_before)
         config_problem_add(&reload->problems, false, 0, 0, "", "%s could not prepare for it",
-                           reload->parts[reload->prepared].name);
-    fail(reload);
+                           step->part.name);
+    prepare_next(reload);
 }
 
 /* What a running daemon can't take over. */
@@ -174,7 +199,10 @@ static void begin_transaction(struct reload *reload)
     reload->running = true;
     reload->waiters = reload->later;
     reload->later = NULL;
-    reload->prepared = 0;
+    reload->at = 0;
+    reload->failed = false;
+    for (size_t i = 0; i < reload->count; i++)
+        reload->steps[i].prepared = false;
 }
 
 static void begin(struct reload *reload)
@@ -225,18 +253,18 @@ void reload_destroy(struct reload *reload)
     config_problems_finish(&reload->problems);
     free_waiters(reload->waiters);
     free_waiters(reload->later);
-    free(reload->parts);
+    free(reload->steps);
     free(reload->file);
     free(reload);
 }
 
 void reload_add(struct reload *reload, const struct reload_part *part)
 {
-    struct reload_part *parts = realloc(reload->parts, (reload->count + 1) * sizeof *parts);
-    if (!parts)
+    struct step *steps = realloc(reload->steps, (reload->count + 1) * sizeof *steps);
+    if (!steps)
         abort();
-    parts[reload->count++] = *part;
-    reload->parts = parts;
+    steps[reload->count++] = (struct step){.part = *part};
+    reload->steps = steps;
 }
 
 static void add_waiter(struct reload *reload, reload_done done, void *arg)
@@ -262,8 +290,13 @@ void reload_run_first(struct reload *reload, struct config *first, reload_done d
 void reload_run(struct reload *reload, reload_done done, void *arg)
 {
     add_waiter(reload, done, arg);
-    if (!reload->running)
+    if (!reload->running && !reload->stopped)
         begin(reload);
+}
+
+void reload_stop(struct reload *reload)
+{
+    reload->stopped = true;
 }
 
 struct config *reload_current(const struct reload *reload)

@@ -2,7 +2,7 @@
  *
  * Parse and check; then each part prepares (loads, opens, binds: all that can fail), one after the
  * other; then all of them commit, between two turns of the loop, which can't fail; then each drains
- * what it replaced, in its own time. If anything fails, the parts that had prepared roll back, in
+ * what it replaced, in its own time. If anything fails, the parts that have prepared roll back, in
  * reverse, and the old generation serves on, unchanged. The first start is the same transaction, with no
  * generation before it.
  *
@@ -30,6 +30,9 @@ struct reload_part {
                     struct config_problems *problems, reload_prepared prepared, void *transaction);
     void (*commit)(void *self, struct config *next); /* NULL: nothing to do */
     void (*rollback)(void *self);                    /* only after a prepare() that was ok; may be NULL */
+    /* It prepares also where a part before it has failed, so that its problems are told in the same run, and
+     * is rolled back then. It must not need those parts. */
+    bool tells_always;
 };
 
 /* The end of a transaction; problems (warnings too) were logged. */
@@ -47,6 +50,10 @@ void reload_run_first(struct reload *reload, struct config *first, reload_done d
 /* Begins a transaction; the file is read and parsed on the pool. A call while one is under way makes
  * another follow it (once, however many calls come). `done` may be NULL. */
 void reload_run(struct reload *reload, reload_done done, void *arg);
+
+/* The daemon ends: nothing takes over any more. A transaction under way rolls back at its next step, and no `done`
+ * is called. */
+void reload_stop(struct reload *reload);
 
 /* The generation in force; NULL before the first. Borrowed: take config_ref() to keep it. */
 struct config *reload_current(const struct reload *reload);

@@ -100,8 +100,10 @@ void section_read(struct config_reader *reader, const struct section *section, s
                   void *target)
 {
     if (node && node->kind != NODE_MAP) {
+        const bool glued = node->kind == NODE_SCALAR && node->plain && strchr(node->text, ':');
         if (!node->refused)
-            node_error(node, reader->problems, "must be a mapping of keys, got %s", node_kind_text(node));
+            node_error(node, reader->problems, "must be a mapping of keys, got %s%s", node_kind_text(node),
+                       glued ? " (a key needs a space after its \":\")" : "");
         return;
     }
     for (size_t i = 0; i < section->count; i++) {

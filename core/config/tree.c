@@ -206,6 +206,18 @@ static bool take_event(struct builder *builder, const yaml_event_t *event)
     }
 }
 
+/* What is most often behind libyaml's words. */
+static const char *syntax_hint(const char *problem, bool tab)
+{
+    if (tab)
+        return " (a tab can't indent: use spaces)";
+    if (problem && strcmp(problem, "mapping values are not allowed in this context") == 0)
+        return " (a line is indented wrongly, or a text with \": \" in it needs quotes)";
+    if (problem && strcmp(problem, "did not find expected key") == 0)
+        return " (keys of one mapping are indented alike)";
+    return "";
+}
+
 /* libyaml's own words, which quote nothing of the file. */
 static void tell_syntax_error(struct builder *builder, const char *text, size_t len)
 {
@@ -228,7 +240,7 @@ static void tell_syntax_error(struct builder *builder, const char *text, size_t 
     config_problem_add(builder->problems, false, position(mark->line), position(mark->column), "",
                        "this is not valid YAML: %s%s%s%s%s",
                        parser->problem ? parser->problem : "no reason given", context ? " " : "",
-                       context ? parser->context : "", began, tab ? " (a tab can't indent: use spaces)" : "");
+                       context ? parser->context : "", began, syntax_hint(parser->problem, tab));
 }
 
 /* The parser's buffers have held the file's secrets. */

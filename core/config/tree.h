@@ -50,6 +50,9 @@ void node_path(const struct config_node *node, char *out, size_t size);
 void node_error(struct config_node *node, struct config_problems *problems, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Was a problem told about the node, or about one inside it? */
+bool node_has_refused(const struct config_node *node);
+
 /* The node that a path leads to from `node`, or the last one on the way there. */
 const struct config_node *node_walk(const struct config_node *node, const char *path);
 

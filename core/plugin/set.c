@@ -117,12 +117,18 @@ static void candidate_finish(struct candidate *candidate)
     free(candidate->state_dir);
 }
 
-static void add_problem(struct config_problems *problems, const struct config_backend *settings,
-                        const char *member, const char *text)
+static void add_problem(struct config_problems *problems, const struct config *config,
+                        const struct config_backend *settings, const char *member, const char *text)
 {
     char path[256];
+    unsigned line, column;
     snprintf(path, sizeof path, "backends.%.128s%s", settings->name, member);
-    config_problem_add(problems, false, settings->line, settings->column, path, "%s", text);
+    config_position(config, path, &line, &column);
+    if (line == 0) { /* it was not read from a file */
+        line = settings->line;
+        column = settings->column;
+    }
+    config_problem_add(problems, false, line, column, path, "%s", text);
 }
 
 /* Is what is in force what this configuration asks for? */
@@ -143,7 +149,7 @@ static bool candidate_check(struct candidate *candidate, const struct config *co
                             struct config_problems *problems)
 {
     if (candidate->failed) {
-        add_problem(problems, candidate->settings, ".plugin", candidate->why.message);
+        add_problem(problems, config, candidate->settings, ".plugin", candidate->why.message);
         return false;
     }
     struct sbx_backend_config settings =
@@ -192,7 +198,7 @@ static void on_opened(void *arg, const struct sbx_error *err, const char *result
     if (err) {
         char text[sizeof err->message + 64];
         snprintf(text, sizeof text, "the plugin could not open it: %s", err->message);
-        add_problem(preparation->problems, candidate->settings, "", text);
+        add_problem(preparation->problems, preparation->next, candidate->settings, "", text);
         preparation->failed = true;
     }
     if (--preparation->opening == 0)
@@ -218,7 +224,7 @@ static void open_all(void *arg)
         struct candidate *candidate = &preparation->candidates[i];
         if (!candidate->failed)
             continue;
-        add_problem(preparation->problems, candidate->settings, "", candidate->why.message);
+        add_problem(preparation->problems, preparation->next, candidate->settings, "", candidate->why.message);
         preparation->failed = true;
     }
     /* One too many, so that it is not over while there is more to open. */
@@ -348,6 +354,8 @@ void backend_set_check(struct backend_set *set, const struct config *config, str
 {
     for (size_t i = 0; i < config->backends_len; i++) {
         struct candidate candidate = {.settings = &config->backends[i]};
+        if (!candidate.settings->plugin || !candidate.settings->options_json)
+            continue; /* they were refused, and that was told */
         candidate_load(&candidate, config, set->default_plugin_dir);
         candidate_check(&candidate, config, problems);
         candidate_finish(&candidate);

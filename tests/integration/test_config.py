@@ -89,6 +89,17 @@ def test_all_errors_of_a_file_in_one_run_in_its_order():
           "sandboxd.yaml:8:5: backends.local.over_limit:", "sandboxd.yaml:11:6: specs[1].id:")
 
 
+def test_plugins_and_tls_files_are_told_in_the_same_run_as_what_is_wrong_with_keys():
+    wrong("colour: blue\nserver:\n  tls: {cert: /nonexistent, key: /nonexistent}\nbackends:\n  a:\n    max_sandboxes: 1\n"
+          "    plugin: nope\n  b: {plugin: process, options: {base_port: x}}\n"
+          "  c: {plugin: process, options: {base_port: \"${UNSET}\", base_prot: 1}}\ndefault_backend: a\n",
+          "sandboxd.yaml:1:1: colour: unknown key", "sandboxd.yaml:3:9: server.tls.cert: /nonexistent",
+          "sandboxd.yaml:3:29: server.tls.key: /nonexistent",
+          "sandboxd.yaml:7:5: backends.a.plugin: there is no",
+          "sandboxd.yaml:8:34: backends.b.options.base_port: must be a whole number",
+          "sandboxd.yaml:9:34: backends.c.options.base_port: the environment variable UNSET is not set")
+
+
 def test_environment_variables():
     text = GOOD.replace("/tmp/state", '"${WHERE}/state"')
     assert check(text, env={"WHERE": "/tmp"})[0] == 0
@@ -160,8 +171,8 @@ def test_a_plugin_names_the_place_of_a_wrong_option():
 
 
 def test_a_plugin_that_is_not_there():
-    wrong(GOOD.replace("plugin: process", "plugin: nosuch"), "sandboxd.yaml:5:3: backends.local.plugin: there is no")
-    wrong(GOOD.replace("plugin: process", "plugin: /etc/passwd"), "sandboxd.yaml:5:3: backends.local.plugin:")
+    wrong(GOOD.replace("plugin: process", "plugin: nosuch"), "sandboxd.yaml:6:5: backends.local.plugin: there is no")
+    wrong(GOOD.replace("plugin: process", "plugin: /etc/passwd"), "sandboxd.yaml:6:5: backends.local.plugin:")
 
 
 def test_json_is_yaml():

@@ -66,10 +66,17 @@ static void yaml_that_is_none_is_refused_with_its_position(void **state)
         {"# gr\xc3\xbc\xc3\x9f\nbackends:\n\tlocal: 1\n",
          "f:3:1: this is not valid YAML: found character that cannot start any token (a tab "
          "can't indent: use spaces)"},
-        {"a: b: c\n", "f:1:5: this is not valid YAML: mapping values are not allowed in this context"},
+        {"a: b: c\n",
+         "f:1:5: this is not valid YAML: mapping values are not allowed in this context (a line is "
+         "indented wrongly, or a text with \": \" in it needs quotes)"},
+        {"a:\n  b: 1\n c: 2\n",
+         "f:3:2: this is not valid YAML: did not find expected key while parsing a block "
+         "mapping that begins in line 1 (keys of one mapping are indented alike)"},
         {"{a: 1}: 2\n", "f:1:1: a key must be text; a value that begins with { or [ needs quotes"},
         {"? [a]\n: 2\n", "f:1:3: a key must be text; a value that begins with { or [ needs quotes"},
-        {": 2\n", "f:1:1: this is not valid YAML: did not find expected key"},
+        {": 2\n",
+         "f:1:1: this is not valid YAML: did not find expected key (keys of one mapping are indented "
+         "alike)"},
         {"\"\": 2\n", "f:1:1: a key is missing before the \":\""},
         {"\"a\\0b\": 2\n", "f:1:1: a key has a zero byte"},
         {"*a : 2\n", "f:1:1: aliases are not supported: write the value again"},
@@ -206,6 +213,8 @@ static void wrong_types_and_values_are_told_with_what_would_be_right(void **stat
          "f:2:1: state_dir: must be an absolute path, got aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"},
         /* sections */
         {BACKEND "server: yes\n", "f:2:1: server: must be a mapping of keys, got text"},
+        {"backends:\n  local:\n    plugin:process\n",
+         "f:2:3: backends.local: must be a mapping of keys, got text (a key needs a space after its \":\")"},
         {BACKEND "server: [1]\n", "f:2:1: server: must be a mapping of keys, got a list"},
         {BACKEND "specs: {id: a}\n", "f:2:1: specs: must be a list, got a mapping"},
         {BACKEND "specs: [a]\n", "f:2:9: specs[0]: must be a mapping of keys, got text"},
@@ -405,8 +414,9 @@ static void variables_are_told_by_name_and_not_by_value(void **state)
          "f:2:1: default_backend: must be the name of one of backends (the value is not shown)"},
         {BACKEND "state_dir: /a/$TEST_HUSH\n",
          "f:2:1: state_dir: \"$\" must be followed by \"{NAME}\"; for a dollar itself write \"$$\""},
-        {BACKEND "state_dir: /a$\n",
-         "f:2:1: state_dir: \"$\" must be followed by \"{NAME}\"; for a dollar itself write \"$$\""},
+        {BACKEND "state_dir: /a$\n", "f:2:1: state_dir: \"$\" must be followed by \"{NAME}\", which needs "
+                                     "quotes between \"{\" and \"}\"; "
+                                     "for a dollar itself write \"$$\""},
         {BACKEND "state_dir: ${}\n", "f:2:1: state_dir: between \"${\" and \"}\" stands the name of an "
                                      "environment variable: letters, digits and "
                                      "_"},

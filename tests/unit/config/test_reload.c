@@ -224,6 +224,32 @@ static void a_part_that_fails_has_the_others_roll_back_in_reverse(void **state)
     assert_int_equal(reload_current(world->reload)->number, 2);
 }
 
+static void a_part_that_tells_always_prepares_after_a_failure_and_is_rolled_back(void **state)
+{
+    struct world *world = *state;
+    struct fake_part last = {.world = world, .name = 'z'};
+    struct reload_part telling = {.name = "telling",
+                                  .self = &last,
+                                  .prepare = prepare,
+                                  .commit = commit,
+                                  .rollback = rollback,
+                                  .tells_always = true};
+    reload_add(world->reload, &telling);
+    world->parts[1].fails = true;
+    reload_and_wait(world);
+    assert_string_equal(world->journal, "pa pb pz rz ra - ");
+    assert_non_null(strstr(logged(world), "not started: 1 error\n"));
+    last.fails = true;
+    reload_and_wait(world);
+    assert_string_equal(world->journal, "pa pb pz ra - ");
+    const char *log = logged(world);
+    assert_non_null(strstr(log, "part b fails"));
+    assert_non_null(strstr(log, "part z fails"));
+    last.fails = world->parts[1].fails = false;
+    reload_and_wait(world);
+    assert_string_equal(world->journal, "pa pb pc pz ca cb cc cz + ");
+}
+
 static void a_part_that_fails_without_a_word_is_named(void **state)
 {
     struct world *world = *state;
@@ -367,6 +393,44 @@ static void one_that_is_dropped_while_a_part_prepares_leaks_nothing(void **state
     assert_string_equal(world->journal, "pa pb pc");
 }
 
+static void stop_under_way(evutil_socket_t fd, short what, void *arg)
+{
+    struct fake_part *last = arg;
+    reload_stop(last->world->reload);
+    end_prepare(fd, what, last);
+    reload_run(last->world->reload, done, last->world);
+    evtimer_assign(&last->timer, loop_base(last->world->loop), stop_in_prepare, last);
+    loop_arm_ms(&last->timer, 10); /* what is to come comes on the next turns */
+}
+
+static void prepare_and_stop_all(void *self, const struct config *old, struct config *next,
+                                 struct config_problems *problems, reload_prepared prepared,
+                                 void *transaction)
+{
+    struct fake_part *part = self;
+    (void)old;
+    (void)next;
+    (void)problems;
+    part->prepared = prepared;
+    part->transaction = transaction;
+    evtimer_assign(&part->timer, loop_base(part->world->loop), stop_under_way, part);
+    loop_arm_us(&part->timer, 0);
+}
+
+static void nothing_takes_over_once_the_daemon_ends(void **state)
+{
+    struct world *world = *state;
+    struct fake_part last = {.world = world};
+    struct reload_part slow = {.name = "slow", .self = &last, .prepare = prepare_and_stop_all};
+    reload_add(world->reload, &slow);
+    logged(world);
+    reload_run(world->reload, done, world);
+    run(world, 0);
+    assert_string_equal(world->journal, "pa pb pc rc rb ra");
+    assert_null(reload_current(world->reload));
+    assert_string_equal(logged(world), "");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -374,6 +438,7 @@ int main(void)
         TEST(all_prepare_then_all_commit),
         TEST(a_second_generation_sees_the_first),
         TEST(a_part_that_fails_has_the_others_roll_back_in_reverse),
+        TEST(a_part_that_tells_always_prepares_after_a_failure_and_is_rolled_back),
         TEST(a_part_that_fails_without_a_word_is_named),
         TEST(parts_may_take_their_time),
         TEST(a_wrong_file_reaches_no_part_and_every_error_is_logged),
@@ -384,6 +449,7 @@ int main(void)
         TEST(parts_without_steps_are_passed_over),
         TEST(one_that_is_dropped_half_way_leaks_nothing),
         TEST(one_that_is_dropped_while_a_part_prepares_leaks_nothing),
+        TEST(nothing_takes_over_once_the_daemon_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
