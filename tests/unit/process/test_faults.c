@@ -17,7 +17,7 @@
 enum { RUNNING = SBX_STATE_RUNNING, ENDED = SBX_STATE_ENDED };
 
 static struct world world;
-static char mounted[200]; /* "": nothing */
+static char mounted[300]; /* "": nothing */
 
 static int setup(void **state)
 {
