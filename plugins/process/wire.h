@@ -74,7 +74,8 @@ struct wire_request {
     uint32_t size;
     uint32_t type;
     uint32_t serial; /* comes back in the answer; not 0 */
-    uint32_t flags;  /* WIRE_END: the enum wire_status_flags to be remembered with the exit */
+    uint32_t flags;  /* WIRE_END: the enum wire_status_flags to be remembered with the exit; 0: the end is
+                      * part of a removal or of another start, and need not be safe on disk */
     uint64_t value;
 };
 

@@ -25,6 +25,14 @@ int control_init(struct control *control, int link)
     return bound == 0 ? listen(control->listener, CONTROL_PEERS) : -1;
 }
 
+void control_finish(struct control *control)
+{
+    close(control->listener);
+    for (unsigned i = 0; i < CONTROL_PEERS; i++)
+        if (control->peers[i].fd >= 0)
+            close(control->peers[i].fd);
+}
+
 void control_polls(const struct control *control, struct pollfd *polls)
 {
     polls[0] = (struct pollfd){.fd = control->listener, .events = POLLIN};

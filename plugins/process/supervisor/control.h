@@ -26,6 +26,8 @@ struct control {
 /* Listens under WIRE_SOCKET_NAME in the working directory, replacing what an earlier run left there, and
  * takes over the connection `link` (-1: none). -1 with errno. */
 int control_init(struct control *control, int link);
+/* Closes all connections: to a plugin that means that the supervisor has ended. */
+void control_finish(struct control *control);
 
 /* Fills what to poll, CONTROL_POLLS entries; a negative fd is none. */
 void control_polls(const struct control *control, struct pollfd *polls);

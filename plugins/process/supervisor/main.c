@@ -47,6 +47,7 @@ struct supervisor {
     uint64_t kill_ms; /* when SIGKILL is due, again and again; 0: no end was asked for */
     bool stopped;     /* frozen by SIGSTOP, since there is no group or it did not do */
     bool gone;        /* no child is left */
+    bool unwanted;    /* its end was asked for by one who needs no record of it */
 };
 
 static uint64_t now_ms(void)
@@ -94,7 +95,6 @@ static void record_exit(const struct supervisor *self)
         (void)rename(WIRE_EXIT_NAME ".new", WIRE_EXIT_NAME);
 }
 
-/* The exit is told first and synced after: who waits for it should not wait for the disk. */
 static void sync_exit(void)
 {
     int fd = open(WIRE_EXIT_NAME, O_RDONLY | O_CLOEXEC);
@@ -190,7 +190,10 @@ static void serve(struct supervisor *self, unsigned peer)
     if (!control_receive(&self->control, peer, &request))
         return;
     switch (request.type) {
-    case WIRE_END: end_tree(self, request.value, request.flags & (WIRE_STOPPED | WIRE_FOREIGN_PORT)); break;
+    case WIRE_END:
+        self->unwanted |= request.flags == 0;
+        end_tree(self, request.value, request.flags & (WIRE_STOPPED | WIRE_FOREIGN_PORT));
+        break;
     case WIRE_FREEZE: set_frozen(self, peer, request.serial, true); break;
     case WIRE_THAW: set_frozen(self, peer, request.serial, false); break;
     case WIRE_CONFIRM: confirm(self, peer, request.serial); break;
@@ -360,6 +363,11 @@ int main(int argc, char **argv)
     output_drain(&self.output, PIPE_MAX);
     for (uint32_t i = 0; i < self.launch.head.cgroups; i++)
         (void)cgroup_remove(self.launch.cgroups[i], CGROUP_REMOVE_MS);
-    sync_exit();
+    /* Whoever waits for the end need not wait for the disk too. */
+    close(WIRE_FD_LOCK);
+    close(WIRE_FD_PORT);
+    control_finish(&self.control);
+    if (!self.unwanted)
+        sync_exit();
     return 0;
 }
