@@ -187,6 +187,21 @@ def reads_while_health_checks_hang():
     close(made)
 
 
+def search_among_many():
+    if not shutil.which("wrk"):
+        return
+    made = daemon(trivial=True).start()
+
+    def rate_among(count):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: made.start_sandbox(), range(count - len(made.everything()))))
+        return max(wrk(f"http://{made.address}/api/v1/sandboxes/search?limit=100")[0] for _ in range(1 if SMOKE else 3))
+    few, many = rate_among(100), rate_among(10 * MANY)
+    figure("search of 100", f"{many:,.0f}/s among {10 * MANY:,}; among 100 {few:,.0f}/s: {many / few:.2f} of it, "
+           "at least 0.90", many >= 0.9 * few)
+    close(made)
+
+
 # ---- memory and rest
 
 def memory():
@@ -222,6 +237,6 @@ def idle():
     close(made)
 
 
-for part in (starts_and_deletions, reads, reads_while_health_checks_hang, memory, idle):
+for part in (starts_and_deletions, reads, reads_while_health_checks_hang, search_among_many, memory, idle):
     part()
 sys.exit(1 if failed and not SMOKE else 0)
