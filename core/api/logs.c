@@ -139,6 +139,10 @@ void logs_stream(struct call *call)
         return;
     }
     struct api *api = call->api;
+    if (follow && api->draining) {
+        errors_reply_draining(call);
+        return;
+    }
     struct log_stream *stream = calloc(1, sizeof *stream);
     if (!stream)
         abort();

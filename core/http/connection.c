@@ -131,7 +131,8 @@ static void begin_idle(struct http_connection *connection)
 {
     connection->stage = STAGE_IDLE;
     connection_set_idle(connection, true);
-    connection_set_deadline(connection, connection->server->times.idle);
+    const struct http_server *server = connection->server;
+    connection_set_deadline(connection, server->draining ? server->times.idle_grace : server->times.idle);
 }
 
 static void begin_linger(struct http_connection *connection)

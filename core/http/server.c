@@ -235,16 +235,46 @@ void http_server_destroy(struct http_server *server)
     free(server);
 }
 
+/* Those who wait in its backlog came in time: they are let in before it goes. */
+static void retire_listener(struct http_server *server, struct http_listener *listener)
+{
+    while (server->stats.connections < server->most) {
+        struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof peer;
+        int fd = listener_accept(listener, (struct sockaddr *)&peer, &len);
+        if (fd < 0)
+            break;
+        connection_open(server, listener, fd, is_loopback((struct sockaddr *)&peer));
+    }
+    for (struct http_connection *connection = server->connections; connection; connection = connection->next)
+        if (connection->listener == listener)
+            connection->listener = NULL;
+    listener_destroy(listener);
+}
+
 void http_server_drain(struct http_server *server, uint32_t timeout_ms, void (*drained)(void *arg), void *arg)
 {
     server->draining = true;
     server->drained = drained;
     server->drained_arg = arg;
-    destroy_listeners(&server->listeners);
+    for (struct http_listener *listener; (listener = server->listeners);) {
+        server->listeners = listener->next;
+        retire_listener(server, listener);
+    }
+    /* A request may be on its way from those who were heard of lately. */
+    uint64_t now = clock_ms();
     for (struct http_connection *connection = server->connections, *next; connection; connection = next) {
         next = connection->next;
-        connection->listener = NULL;
-        if (connection->stage == STAGE_IDLE || connection->stage == STAGE_HANDSHAKE)
+        uint64_t until = server->times.idle_grace;
+        if (connection->stage == STAGE_IDLE)
+            until += connection->idle_since;
+        else if (connection->stage == STAGE_HANDSHAKE)
+            until += now;
+        else
+            continue;
+        if (until > now)
+            connection_set_deadline(connection, (uint32_t)(until - now));
+        else
             connection_close(connection);
     }
     loop_arm_ms(&server->drain_timer, timeout_ms);
@@ -329,23 +359,6 @@ void http_server_rollback(struct http_server *server)
     server->next_tls = NULL;
     config_unref(server->next);
     server->next = NULL;
-}
-
-/* Those who wait in its backlog came in time: they are let in before it goes. */
-static void retire_listener(struct http_server *server, struct http_listener *listener)
-{
-    while (server->stats.connections < server->most) {
-        struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-        socklen_t len = sizeof peer;
-        int fd = listener_accept(listener, (struct sockaddr *)&peer, &len);
-        if (fd < 0)
-            break;
-        connection_open(server, listener, fd, is_loopback((struct sockaddr *)&peer));
-    }
-    for (struct http_connection *connection = server->connections; connection; connection = connection->next)
-        if (connection->listener == listener)
-            connection->listener = NULL;
-    listener_destroy(listener);
 }
 
 /* In the order of the configuration. */

@@ -52,7 +52,8 @@ void http_server_check(const struct config *config, struct config_problems *prob
 /* The addresses that are bound, with the port that port 0 became, separated by ", ". */
 const char *http_server_addresses(const struct http_server *server);
 
-/* Stops accepting, closes idle connections, lets each other end after its request, and calls `drained`
+/* Takes in who waits already and stops accepting, closes connections that have been idle for a second, lets
+ * each other end after its request, and calls `drained`
  * once none is left, or after `timeout_ms` with the rest cut off: 503 where no reply was begun. */
 void http_server_drain(struct http_server *server, uint32_t timeout_ms, void (*drained)(void *arg),
                        void *arg);

@@ -31,7 +31,7 @@ enum {
 /* Milliseconds. Those that the configuration has no key for; constant but in tests. */
 struct http_times {
     uint32_t idle;         /* a kept connection without a request */
-    uint32_t idle_grace;   /* an idle one is closed to make room for another after so much idleness */
+    uint32_t idle_grace;   /* so long idle, it may be closed to make room for another, or in a drain */
     uint32_t write_stall;  /* a client takes nothing of its reply */
     uint32_t linger;       /* for the client to see a last reply */
     uint32_t accept_pause; /* after accept() found no descriptor */

@@ -277,6 +277,26 @@ def test_a_reader_who_does_not_read_costs_bounded_memory(make_daemon):
         s.close()
 
 
+def test_sigterm_answers_what_was_sent(daemon):
+    outcomes = []
+
+    def kept():
+        with socket.create_connection(("127.0.0.1", daemon.port), 20) as s:
+            received = b""
+            while b"Connection: close" not in received:
+                s.sendall(b"GET /alive HTTP/1.1\r\nHost: x\r\n\r\n")
+                received = s.recv(4096)
+                outcomes.append(statuses(received))
+    threads = [threading.Thread(target=kept) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(outcomes) > 50, what="requests without pause")
+    assert daemon.stop() == 0
+    for thread in threads:
+        thread.join()
+    assert outcomes == [[200]] * len(outcomes)
+
+
 # ---- listeners
 
 def test_several_addresses_and_a_unix_socket(make_daemon):

@@ -137,6 +137,10 @@ static void draining_ends_what_is_followed_and_only_that(void **state)
     assert_int_equal(whole.status, 0);
     world.operations[1].done(world.operations[1].arg, NULL, NULL, 0);
     assert_true(whole.ended);
+    struct http_request late = {.stream_room = 1000, .query = {{"follow", "true"}}};
+    world_request(&late, "GET", path);
+    assert_int_equal(late.status, 503);
+    front_free(&late);
     front_free(&followed);
     front_free(&whole);
 }

@@ -473,6 +473,29 @@ static void a_drain_ends_idle_ones_and_waits_for_requests(void **state)
     assert_int_equal(rig->gone, 0);
 }
 
+static void a_drain_answers_what_is_on_its_way(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig);
+    int kept = client_connect(rig), silent = client_connect(rig);
+    client_ask(rig, kept, GET("/a"), 200);
+    rig_until(rig, http_server_stats(rig->server).connections == 2);
+    int waiting = client_connect(rig); /* not accepted yet */
+    client_send(rig, waiting, GET("/b"));
+    http_server_drain(rig->server, 60000, on_drained, rig);
+    client_send(rig, kept, GET("/c"));
+    client_reply(rig, waiting, &reply, false);
+    assert_string_equal(reply.body, "/b");
+    assert_string_equal(reply_header(&reply, "Connection"), "close");
+    client_reply(rig, kept, &reply, false);
+    assert_string_equal(reply.body, "/c");
+    assert_string_equal(reply_header(&reply, "Connection"), "close");
+    assert_int_equal(client_end(rig, silent), 0);
+    client_close(rig, kept);
+    client_close(rig, waiting);
+    rig_until(rig, rig->drained);
+}
+
 static void a_drain_cuts_off_at_its_timeout(void **state)
 {
     struct rig *rig = *state;
@@ -527,6 +550,7 @@ int main(void)
         TEST(clients_leave_some_descriptors_for_the_rest),
         LIMIT_TEST(nothing_stays_behind_of_many_connections),
         TEST(a_drain_ends_idle_ones_and_waits_for_requests),
+        TEST(a_drain_answers_what_is_on_its_way),
         TEST(a_drain_cuts_off_at_its_timeout),
         TEST(a_drain_of_nothing_ends_on_the_next_turn),
     };
