@@ -377,8 +377,9 @@ void agent_answer(struct world *world, const char *sandbox, int status)
         event_base_loop(loop_base(world->loop), EVLOOP_ONCE); /* its check is on a timer */
     unlink_transfer(transfer);
     struct sbx_error refused;
-    error_set(&refused, SBX_ERR_UNAVAILABLE, "X", "connection refused");
-    transfer->handler->done(transfer->arg, status ? NULL : &refused, status, NULL, 0);
+    error_set(&refused, SBX_ERR_UNAVAILABLE, status == AGENT_NOT_ASKED ? SBX_CODE_INTERNAL : "X",
+              "no connection");
+    transfer->handler->done(transfer->arg, status > 0 ? NULL : &refused, status > 0 ? status : 0, NULL, 0);
     free(transfer);
     world_turn(world);
 }

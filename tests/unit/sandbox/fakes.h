@@ -58,6 +58,7 @@ bool store_has(const char *id, bool *deleting);
 /* A record that an earlier daemon left. */
 void store_seed(const char *id, const char *owner, bool begun, bool deleting, const char *error_json);
 
+enum { AGENT_NOT_ASKED = -1 }; /* the daemon had no descriptor for it */
 /* Answers the health check of a sandbox, once it was asked; status 0: refused. */
 void agent_answer(struct world *world, const char *sandbox_url, int status);
 

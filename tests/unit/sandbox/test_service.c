@@ -314,6 +314,9 @@ static void health_makes_it_running_failing_twice_an_error_and_back(void **state
     assert_int_equal(get(world, id)->status, SANDBOX_STARTING); /* until its backend confirms */
     flight_end(world, flight_find("confirm", id), NULL);
     assert_int_equal(get(world, id)->status, SANDBOX_RUNNING);
+    for (int i = 0; i < 3; i++)
+        agent_answer(world, id, AGENT_NOT_ASKED);
+    assert_int_equal(get(world, id)->status, SANDBOX_RUNNING);
     agent_answer(world, id, 0);
     assert_int_equal(get(world, id)->status, SANDBOX_RUNNING);
     agent_answer(world, id, 500);
