@@ -38,8 +38,10 @@ install_packages() {
     [ -n "$missing" ] || return 0
     echo "Installing with apt-get:$missing"
     as_root apt-get -q update
+    # A machine that was just started may be upgrading itself: wait for that.
     # shellcheck disable=SC2086 # one word a package
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 install -y \
+        --no-install-recommends $missing
 }
 
 # clang's sanitizer and fuzzer runtimes are a package named after its version, and only recommended by it.

@@ -14,9 +14,9 @@ daemon=""
 dir=""
 clean_up() {
     trap - EXIT
-    trap '' INT TERM HUP
+    trap '' INT TERM HUP PIPE # a reader such as tee may be gone by the same Ctrl-C
     if [ -n "$daemon" ]; then
-        say "Stopping: sandboxd removes its sandboxes"
+        say "Stopping: sandboxd removes its sandboxes" 2>/dev/null || true
         kill -TERM "$daemon" 2>/dev/null || true
         wait "$daemon" 2>/dev/null || true
     fi
@@ -39,6 +39,9 @@ fail() {
 
 # The value of a text member of a JSON object.
 member() { sed -n "s/.*[{,] *\"$1\": *\"\([^\"]*\)\".*/\1/p" | head -n 1; }
+
+# A proxy that the environment names is not for what runs here.
+ask() { curl -sS --noproxy '*' "$@"; }
 
 # Is somebody listening there?
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -88,7 +91,7 @@ api=http://127.0.0.1:$port/api/v1
 echo "sandboxd serves on http://127.0.0.1:$port; its log is $dir/log"
 
 say "Starting a sandbox"
-sandbox=$(curl -sS --max-time 60 -X POST "$api/sandboxes?wait=30s") || fail "the daemon did not answer"
+sandbox=$(ask --max-time 60 -X POST "$api/sandboxes?wait=30s") || fail "the daemon did not answer"
 id=$(member id <<<"$sandbox")
 status=$(member status <<<"$sandbox")
 url=$(member url <<<"$sandbox")
@@ -98,7 +101,7 @@ echo "status  $status"
 echo "url     $url"
 
 say "Asking its agent: $url/server_info"
-curl -sS --max-time 10 "$url/server_info" || fail "the agent did not answer"
+ask --max-time 10 "$url/server_info" || fail "the agent did not answer"
 
 cat <<END
 
