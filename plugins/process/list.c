@@ -75,7 +75,8 @@ static void finish(struct listing *listing)
         failure_set(&error, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE,
                     "the state directory can't be read");
     else if (backend->quiesced)
-        failure_set(&error, SBX_ERR_CANCELLED, SBX_CODE_BACKEND_UNAVAILABLE, "the backend is being replaced");
+        failure_set(&error, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE,
+                    "the backend is being replaced");
     bool failed = !listing->scanned || backend->quiesced;
     backend->host->timer_cancel(backend->public, listing->timer);
     backend->host->complete(backend->public, listing->op, failed ? &error : NULL);

@@ -317,7 +317,7 @@ static void cancel_request(struct sandbox *sandbox)
     } else if (sandbox->life != LIFE_ENDING) {
         struct sbx_error error;
         failure_set(&error, SBX_ERR_CANCELLED, SBX_CODE_BACKEND_TIMEOUT,
-                    "its supervisor did not answer in time");
+                    "it was given up before its supervisor had answered");
         sandbox_complete(sandbox, &error);
         sandbox_step(sandbox);
     }
@@ -332,7 +332,7 @@ static void cancel_confirmation(struct sandbox *sandbox, sbx_op op)
         *at = found->next;
         free(found);
         fail(sandbox->backend, op, SBX_ERR_CANCELLED, SBX_CODE_BACKEND_TIMEOUT,
-             "its supervisor did not answer in time");
+             "it was given up before its supervisor had answered");
         return;
     }
 }

@@ -17,7 +17,8 @@
 enum { RUNNING = SBX_STATE_RUNNING, ENDED = SBX_STATE_ENDED };
 
 static struct world world;
-static char mounted[300]; /* "": nothing */
+static char mounted[300];           /* "": nothing */
+static struct sbx_error last_error; /* of note_end() */
 
 static int setup(void **state)
 {
@@ -79,9 +80,9 @@ static void copy_file(const char *from, const char *to)
 
 static void note_end(void *arg, const struct sbx_error *err, const char *result, size_t len)
 {
-    (void)err;
     (void)result;
     (void)len;
+    last_error = err ? *err : (struct sbx_error){0};
     *(bool *)arg = true;
 }
 
@@ -112,7 +113,26 @@ static void a_start_whose_supervisor_never_speaks_can_be_cancelled(void **state)
     bool over = false;
     assert_non_null(backend_start(world.backend, &start, 2000, note_end, &over));
     RUN_UNTIL(world.harness, over && backend_in_flight(world.backend) == 0);
-    assert_true(world_clean(&world, "mute"));
+    RUN_UNTIL(world.harness, world_clean(&world, "mute"));
+}
+
+static void a_pause_that_comes_when_the_program_has_ended_says_so(void **state)
+{
+    (void)state;
+    assert_true(world_start(&world, "late", ""));
+    wait_for_answer("late");
+    pid_t agent, supervisor = world_supervisor(&world, "late");
+    assert_int_equal(world_processes(&world, "late", &agent, 1), 1);
+    assert_int_equal(kill(supervisor, SIGSTOP), 0);
+    assert_int_equal(kill(agent, SIGKILL), 0);
+    RUN_UNTIL(world.harness, world_processes(&world, "late", &agent, 1) == 0);
+    bool over = false;
+    assert_non_null(
+        backend_act(world.backend, BACKEND_PAUSE, world_id(&world, "late"), 30000, note_end, &over));
+    assert_int_equal(kill(supervisor, SIGCONT), 0);
+    RUN_UNTIL(world.harness, over);
+    assert_string_equal(last_error.code, "NOT_RUNNING");
+    assert_true(world_act(&world, BACKEND_REMOVE, "late"));
 }
 
 /* ---- listings -------------------------------------------------------------------------------- */
@@ -139,6 +159,22 @@ static void a_listing_names_also_what_ends_while_it_lasts(void **state)
     assert_int_equal(kill(hangs, SIGCONT), 0);
     assert_true(world_act(&world, BACKEND_REMOVE, "hangs"));
     assert_true(world_act(&world, BACKEND_REMOVE, "ends"));
+}
+
+static void a_listing_that_a_reload_cuts_off_fails_as_unavailable(void **state)
+{
+    (void)state;
+    assert_true(world_start(&world, "hangs", ""));
+    pid_t hangs = world_supervisor(&world, "hangs");
+    assert_int_equal(kill(hangs, SIGSTOP), 0);
+    world_reload(&world, "\"stop_timeout\": \"1500ms\"");
+    bool over = false;
+    assert_non_null(backend_list(world.backend, 30000, note_end, &over));
+    world_reload(&world, "\"stop_timeout\": \"2s\"");
+    RUN_UNTIL(world.harness, over);
+    assert_int_equal(last_error.kind, SBX_ERR_UNAVAILABLE);
+    assert_int_equal(kill(hangs, SIGCONT), 0);
+    assert_true(world_act(&world, BACKEND_REMOVE, "hangs"));
 }
 
 static void a_record_that_is_older_than_its_run_is_read_again(void **state)
@@ -223,7 +259,7 @@ static void removal_stops_at_a_mount(void **state)
     assert_int_equal(access(precious, F_OK), 0);
     unmount();
     assert_true(world_act(&world, BACKEND_REMOVE, "mount"));
-    assert_true(world_clean(&world, "mount"));
+    RUN_UNTIL(world.harness, world_clean(&world, "mount"));
     assert_int_equal(access(precious, F_OK), 0);
 }
 
@@ -232,6 +268,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_start_whose_supervisor_never_speaks_can_be_cancelled),
+        TEST(a_pause_that_comes_when_the_program_has_ended_says_so),
+        TEST(a_listing_that_a_reload_cuts_off_fails_as_unavailable),
         TEST(a_listing_names_also_what_ends_while_it_lasts),
         TEST(a_record_that_is_older_than_its_run_is_read_again),
         TEST(an_exit_is_recorded_also_on_a_full_disk),
