@@ -159,18 +159,23 @@ static void fetch_tail(struct sandbox *sandbox)
     sandbox->health.tail = backend_logs(backend, &logs, TAIL_TIMEOUT_MS, tail_data, tail_done, sandbox);
 }
 
-static void time_out(struct sandbox *sandbox)
+/* `reason` is what the last check failed with. */
+static void time_out(struct sandbox *sandbox, const char *reason)
 {
     struct sbx_error err;
     sandbox->health.timed_out = true;
-    uint32_t seconds = home_startup_timeout_ms(sandbox->home) / 1000;
+    uint32_t limit = home_startup_timeout_ms(sandbox->home);
+    const char *unit = limit % 1000 == 0 ? "s" : "ms";
+    if (limit % 1000 == 0)
+        limit /= 1000;
     if (sandbox->state == SBX_STATE_RUNNING)
-        error_set(&err, SBX_ERR_TIMEOUT, SBX_CODE_HEALTH_TIMEOUT,
-                  "it runs, but did not answer %s with success within %u s (startup_timeout)",
-                  home_health_path(sandbox->home), seconds);
+        error_set(
+            &err, SBX_ERR_TIMEOUT, SBX_CODE_HEALTH_TIMEOUT,
+            "it runs, but did not answer %s with success within %u %s (startup_timeout); the last time: %s",
+            home_health_path(sandbox->home), limit, unit, reason);
     else
         error_set(&err, SBX_ERR_TIMEOUT, SBX_CODE_HEALTH_TIMEOUT,
-                  "its backend did not have it running within %u s (startup_timeout)", seconds);
+                  "its backend did not have it running within %u %s (startup_timeout)", limit, unit);
     sandbox_set_failure(sandbox, &err, -1, NULL);
     fetch_tail(sandbox);
     sandbox_refresh(sandbox);
@@ -198,7 +203,7 @@ static void fail(struct sandbox *sandbox, const char *reason)
         sandbox_set_failure(sandbox, &err, -1, NULL);
         sandbox_refresh(sandbox);
     } else if (!health->answered && !health->timed_out && startup_left_ms(sandbox) == 0) {
-        time_out(sandbox);
+        time_out(sandbox, reason);
     }
     arm(sandbox);
     first_is_over(sandbox);

@@ -35,8 +35,14 @@ static void set_urls(struct sandbox *sandbox, const struct sbx_url *urls, size_t
 static void set_failure(struct sandbox *sandbox, const struct sbx_observation *observation)
 {
     struct sbx_error error;
+    int number = observation->exit_code - 128;
+    const char *signal = number > 0 ? sigabbrev_np(number) : NULL;
     if (observation->error)
         error = *observation->error;
+    else if (signal)
+        error_set(&error, SBX_ERR_REFUSED, SBX_CODE_EXITED,
+                  "its program ended with exit code %d (128 + signal %d, SIG%s)", observation->exit_code,
+                  number, signal);
     else if (observation->exit_code >= 0)
         error_set(&error, SBX_ERR_REFUSED, SBX_CODE_EXITED, "its program ended with exit code %d",
                   observation->exit_code);
@@ -94,9 +100,7 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
         sandbox_observe_state(sandbox, SBX_STATE_GONE);
     else
         set_state(sandbox, (enum sbx_state)observation->state);
-    bool leaving =
-        sandbox->phase == PHASE_REMOVING || sandbox->todo & TODO_REMOVE; /* `deleting` may fail yet */
-    if (anew && !leaving)
+    if (anew)
         health_begin(sandbox);
 }
 
@@ -143,6 +147,11 @@ void service_observe(struct service *service, struct home *home, const struct sb
         return;
     }
     sandbox->listed = home->listing_number;
+    /* It goes, and what is still said of it matters no more; `deleting` alone is a promise that may fail. */
+    if (sandbox->phase == PHASE_REMOVING || sandbox->todo & TODO_REMOVE) {
+        sandbox_drive(sandbox);
+        return;
+    }
     if (!sandbox->begun && !sandbox->deleting && sandbox->phase == PHASE_IDLE)
         take_over_start(sandbox, observation);
     else if (sandbox->unsaved)

@@ -69,7 +69,7 @@ static void removal_failed(struct sandbox *sandbox, const struct sbx_error *err)
 
 /* ---- start ---- */
 
-/* A start that came to nothing is told when its record is gone: until then the next daemon would try it. */
+/* Who waits for a start, or for what was to follow it. */
 static void fail_waits(struct sandbox *sandbox, const struct sbx_error *err)
 {
     wait_answer(sandbox, WAIT_MADE, err);
@@ -118,7 +118,7 @@ static void start_failed(struct sandbox *sandbox, const struct sbx_error *err)
         return;
     }
     if (!sandbox->answered && err->kind != SBX_ERR_TIMEOUT) {
-        drop_record(sandbox);
+        drop_record(sandbox); /* told when that is done: until then the next daemon would try it again */
         return;
     }
     fail_waits(sandbox, err);

@@ -85,6 +85,7 @@ static void recorded(void *arg, const struct sbx_error *err)
     sandbox->phase = PHASE_IDLE;
     if (err) {
         struct sbx_error why = *err;
+        sandbox->service->stats.start_failures++;
         wait_answer_all(sandbox, &why);
         sandbox->deleting = true;
         service_forget(sandbox);

@@ -294,9 +294,13 @@ static void a_start_fails_for_its_client_when_its_record_is_gone(void **state)
     struct answer answer;
     start(world, &answer);
     store_flush(world, NULL);
+    char id[64];
+    strcpy(id, flight_find("start", NULL)->sandbox);
     struct sbx_error err = failure(SBX_ERR_NOT_FOUND, SBX_CODE_IMAGE_NOT_FOUND);
     flight_end(world, flight_find("start", NULL), &err);
     assert_false(answer.given); /* killed now, the next daemon would start it again */
+    report(world, id, SBX_STATE_ENDED);
+    report(world, id, SBX_STATE_GONE);
     store_flush(world, NULL);
     assert_true(answer.given && answer.failed);
     assert_string_equal(answer.err.code, SBX_CODE_IMAGE_NOT_FOUND);

@@ -146,6 +146,16 @@ static void keys_are_found_only_while_they_are_set(void **state)
     table_finish(&table);
 }
 
+static void an_owner_without_a_name_is_nobody(void **state)
+{
+    (void)state;
+    struct table table;
+    table_init(&table);
+    assert_ptr_equal(table_add(&table, "one", "")->owner, table.nobody); /* one name, one quota */
+    assert_ptr_equal(table_add(&table, "two", NULL)->owner, table.nobody);
+    table_finish(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +166,7 @@ int main(void)
         cmocka_unit_test(users_see_their_own_and_admins_everything),
         cmocka_unit_test(hidden_sandboxes_are_in_no_read),
         cmocka_unit_test(keys_are_found_only_while_they_are_set),
+        cmocka_unit_test(an_owner_without_a_name_is_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
