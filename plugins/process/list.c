@@ -17,7 +17,8 @@ struct listing {
     uint64_t number;
     sbx_timer timer;
     int state_dir;
-    char **names; /* of the control directories; freed by the loop */
+    bool scanning; /* the job has what follows */
+    char **names;  /* of the control directories */
     size_t count, capacity;
     bool scanned, over;
 };
@@ -87,7 +88,7 @@ void list_check(struct process_backend *backend)
 {
     for (struct listing *listing = backend->listings, *next; listing; listing = next) {
         next = listing->next;
-        if (!listing->names && (listing->over || backend->quiesced || backend->unknown == 0))
+        if (!listing->scanning && (listing->over || backend->quiesced || backend->unknown == 0))
             finish(listing);
     }
 }
@@ -121,7 +122,7 @@ static void scan_done(void *arg)
             if (!sandbox_find(backend, listing->names[i]))
                 sandbox_add(backend, listing->names[i]);
     }
-    /* Until the names are gone list_check() leaves this listing alone. */
+    /* Until they have all begun list_check() leaves this listing alone. */
     for (size_t i = 0; i < SANDBOX_BUCKETS; i++)
         for (struct sandbox *sandbox = backend->buckets[i], *next; sandbox; sandbox = next) {
             next = sandbox->next;
@@ -132,6 +133,7 @@ static void scan_done(void *arg)
         free(listing->names[i]);
     free(listing->names);
     listing->names = NULL;
+    listing->scanning = false;
     listing->timer = backend->host->timer_start(backend->public, LIST_MS * 1000, timer_fired, listing);
     list_check(backend);
 }
@@ -139,9 +141,9 @@ static void scan_done(void *arg)
 void list_begin(struct process_backend *backend, sbx_op op)
 {
     struct listing *listing = calloc(1, sizeof *listing);
-    if (!listing || !(listing->names = calloc(1, sizeof *listing->names)))
+    if (!listing)
         abort();
-    listing->capacity = 1;
+    listing->scanning = true;
     listing->backend = backend;
     listing->op = op;
     listing->number = ++backend->listings_begun;

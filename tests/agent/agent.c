@@ -16,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -298,8 +299,11 @@ static void listen_or_exit(struct agent *agent)
 /* A grandchild in a session of its own, which lives until somebody ends it. */
 static void fork_away(void)
 {
-    if (fork() != 0)
+    pid_t child = fork();
+    if (child != 0) {
+        (void)waitpid(child, NULL, 0);
         return;
+    }
     setsid();
     if (fork() != 0)
         _exit(0);

@@ -354,8 +354,10 @@ int main(int argc, char **argv)
     if (!prepare(&self))
         return 1;
 
-    if (self.status.phase == WIRE_FAILED)
+    if (self.status.phase == WIRE_FAILED) {
+        self.unwanted = true; /* told to who asked for the start; a loss of power has worse news */
         record_exit(&self);
+    }
     push(&self);
     if (self.status.phase == WIRE_RUNNING)
         run(&self);
