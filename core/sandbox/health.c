@@ -147,23 +147,29 @@ static void tail_done(void *arg, const struct sbx_error *err, const char *result
     (void)len;
     struct sandbox *sandbox = arg;
     sandbox->health.tail = NULL;
+    if (sandbox->health.answered) /* after all */
+        return;
+    sandbox->health.timed_out = true;
     sandbox_refresh(sandbox);
 }
 
 static void fetch_tail(struct sandbox *sandbox)
 {
     struct backend *backend = sandbox->home->backend;
-    if (!backend || !backend_has_logs(backend))
+    if (!backend || !backend_has_logs(backend)) {
+        tail_done(sandbox, NULL, NULL, 0);
         return;
+    }
     struct sbx_logs logs = {.size = sizeof logs, .tail = TAIL_LINES, .sandbox_id = sandbox->id};
     sandbox->health.tail = backend_logs(backend, &logs, TAIL_TIMEOUT_MS, tail_data, tail_done, sandbox);
 }
 
-/* `reason` is what the last check failed with. */
+/* `reason` is what the last check failed with. It is in ERROR once the tail is there: who waits gets both. */
 static void time_out(struct sandbox *sandbox, const char *reason)
 {
     struct sbx_error err;
-    sandbox->health.timed_out = true;
+    if (sandbox->health.tail)
+        return;
     uint32_t limit = home_startup_timeout_ms(sandbox->home);
     const char *unit = limit % 1000 == 0 ? "s" : "ms";
     if (limit % 1000 == 0)
@@ -178,7 +184,6 @@ static void time_out(struct sandbox *sandbox, const char *reason)
                   "its backend did not have it running within %u %s (startup_timeout)", limit, unit);
     sandbox_set_failure(sandbox, &err, -1, NULL);
     fetch_tail(sandbox);
-    sandbox_refresh(sandbox);
 }
 
 /* ---- a check ---- */

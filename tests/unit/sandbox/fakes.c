@@ -106,8 +106,7 @@ enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend)
 }
 bool backend_has_logs(const struct backend *backend)
 {
-    (void)backend;
-    return false;
+    return backend->has_logs;
 }
 const struct sbx_error *backend_unavailable(const struct backend *backend)
 {

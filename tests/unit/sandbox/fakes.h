@@ -9,7 +9,7 @@ struct backend {
     const char *name;
     const char *health_path;
     enum sbx_on_shutdown on_shutdown;
-    bool down;
+    bool down, has_logs;
     struct sbx_error why;
 };
 

@@ -404,6 +404,26 @@ static void a_turn_to_be_checked_is_not_lost_with_who_had_it(void **state)
     world_destroy(world);
 }
 
+static void who_waits_for_a_start_is_told_that_its_time_is_over_with_the_tail(void **state)
+{
+    (void)state;
+    struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
+    world->backend.health_path = "/alive";
+    world->backend.has_logs = true;
+    world->settings.startup_timeout_ms = 1;
+    world_begin(world);
+    flight_end(world, flight_find("list", NULL), NULL);
+    char id[64];
+    start_one(world, id);
+    while (!flight_find("logs", id))
+        agent_answer(world, id, 0);
+    assert_int_equal(get(world, id)->status, SANDBOX_STARTING);
+    flight_end(world, flight_find("logs", id), NULL);
+    assert_int_equal(get(world, id)->status, SANDBOX_ERROR);
+    assert_string_equal(get(world, id)->failure->error.code, SBX_CODE_HEALTH_TIMEOUT);
+    world_destroy(world);
+}
+
 /* ---- starts whose end nobody saw ---- */
 
 static void a_cut_off_start_that_no_listing_allows_is_not_starting_for_ever(void **state)
@@ -470,6 +490,7 @@ int main(void)
         cmocka_unit_test(nobody_hears_of_a_sandbox_before_its_record_is_on_disk),
         cmocka_unit_test(what_could_not_be_written_is_written_later),
         cmocka_unit_test(a_turn_to_be_checked_is_not_lost_with_who_had_it),
+        cmocka_unit_test(who_waits_for_a_start_is_told_that_its_time_is_over_with_the_tail),
         cmocka_unit_test(a_cut_off_start_that_no_listing_allows_is_not_starting_for_ever),
         cmocka_unit_test(a_failed_start_that_runs_after_all_can_be_paused),
         cmocka_unit_test(a_failing_removal_keeps_its_pace_whatever_is_reported),
