@@ -2,6 +2,7 @@
 #include "api/text.h"
 
 #include "base/clock.h"
+#include "plugin/json_syntax.h"
 
 #include <json-c/json_visit.h>
 #include <limits.h>
@@ -144,12 +145,13 @@ static int stop_at_infinite(struct json_object *value, int flags, struct json_ob
 
 struct json_object *text_parse_object(const char *text, size_t len)
 {
-    if (len > INT_MAX)
+    const char *why;
+    /* Not by json-c's strict mode, which takes no letter but ASCII's in some releases (0.18). */
+    if (len > INT_MAX || !json_syntax(text, len, &why))
         return NULL;
     struct json_tokener *tokener = json_tokener_new_ex(PARSE_DEPTH);
     if (!tokener)
         abort();
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     struct json_object *value = json_tokener_parse_ex(tokener, text, (int)len);
     bool whole = json_tokener_get_error(tokener) == json_tokener_success &&
                  json_tokener_get_parse_end(tokener) == len && json_object_is_type(value, json_type_object) &&

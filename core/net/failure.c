@@ -58,11 +58,11 @@ static bool timed_out(const struct client_transfer *t, struct sbx_error *err)
 }
 
 /* CURLE_RECV_ERROR is the connection's failure, and also curl's name for a chunk that is none (RFC 9112,
- * section 7.1), which only its text tells apart. */
+ * section 7.1), which only its text tells apart; "chunked-encoding" in 7.88, "chunk hex-length" in 8.14. */
 static bool receive_failed(const struct client_transfer *t, struct sbx_error *err)
 {
     long number = 0;
-    if (strstr(t->curl_says, "chunked"))
+    if (strstr(t->curl_says, "chunk"))
         return refused(err, t->name, "the answer has a malformed chunk");
     curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
     return unavailable(err, t->name, errno_text(number, "the connection failed"));

@@ -3,6 +3,7 @@
  * itself with, and any bytes at all as a JSON string. What comes out has to be valid JSON, whatever went in. */
 #include "api/text.h"
 #include "api/values.h"
+#include "plugin/json_syntax.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,10 @@ static struct json_object *read_back(struct json_object *value)
 {
     size_t len;
     const char *text = text_of(value, &len);
+    const char *why;
+    if (!json_syntax(text, len, &why))
+        abort();
     struct json_tokener *tokener = json_tokener_new();
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     struct json_object *again = json_tokener_parse_ex(tokener, text, (int)len + 1);
     if (json_tokener_get_error(tokener) != json_tokener_success || strlen(text) != len)
         abort();

@@ -3,6 +3,8 @@
 
 #include "world.h"
 
+#include "plugin/json_syntax.h"
+
 #include <event2/buffer.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +32,10 @@ void front_client_reads(struct http_request *request)
 
 struct json_object *front_json(const struct http_request *request)
 {
+    const char *why = NULL;
+    if (!json_syntax(request->body, request->len, &why))
+        fail_msg("%s: %.*s", why, (int)request->len, request->body);
     struct json_tokener *tokener = json_tokener_new();
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     struct json_object *value = json_tokener_parse_ex(tokener, request->body, (int)request->len);
     assert_int_equal(json_tokener_get_error(tokener), json_tokener_success);
     assert_int_equal(json_tokener_get_parse_end(tokener), request->len);
