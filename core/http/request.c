@@ -3,6 +3,7 @@
 #include "http/syntax.h"
 
 #include <event2/buffer.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -106,10 +107,11 @@ static const char *join(struct http_request *request, size_t first)
     joined->name = name;
     joined->next = request->joined;
     request->joined = joined;
-    char *end = stpcpy(joined->value, field_value(request, first));
-    for (size_t i = first + 1; i < request->head.fields_len; i++)
+    size_t len = 0;
+    for (size_t i = first; i < request->head.fields_len; i++)
         if (strcasecmp(field_name(request, i), name) == 0)
-            end = stpcpy(stpcpy(end, ", "), field_value(request, i));
+            len += (size_t)snprintf(joined->value + len, size - len, "%s%s", i > first ? ", " : "",
+                                    field_value(request, i));
     return joined->value;
 }
 

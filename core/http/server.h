@@ -40,8 +40,8 @@ struct http_server *http_server_create(struct loop *loop, const struct http_hand
  * connections; those that go away take in who waits already and stop accepting, and their connections end
  * after the request at hand or, when idle, the next one. A unix socket path that a dead daemon left is
  * replaced; one that answers is an error. A host must be an IP address or "localhost". Limits and timeouts
- * of `next` count from the next request or connection on; clients get three quarters of RLIMIT_NOFILE at most. Problems are about server.listen[i] and
- * server.tls. */
+ * of `next` count from the next request or connection on; clients get three quarters of RLIMIT_NOFILE at most.
+ * Problems are about server.listen[i] and server.tls. */
 int http_server_prepare(struct http_server *server, struct config *next, struct config_problems *problems);
 void http_server_commit(struct http_server *server, struct config *next);
 void http_server_rollback(struct http_server *server);
@@ -53,8 +53,7 @@ void http_server_check(const struct config *config, struct config_problems *prob
 const char *http_server_addresses(const struct http_server *server);
 
 /* Takes in who waits already and stops accepting, closes connections that have been idle for a second, lets
- * each other end after its request, and calls `drained`
- * once none is left, or after `timeout_ms` with the rest cut off: 503 where no reply was begun. */
+ * each other end after its request, and calls `drained` once none is left, or after `timeout_ms` with the rest cut off: 503 where no reply was begun. */
 void http_server_drain(struct http_server *server, uint32_t timeout_ms, void (*drained)(void *arg),
                        void *arg);
 bool http_server_draining(const struct http_server *server);
