@@ -26,7 +26,7 @@ static void facts_and_descriptions_come_together(void **state)
     struct http_request request = {0};
     world_request(&request, "GET", "/api/v1/backends");
     assert_int_equal(world.operations_len, 2);
-    describe(1, "{\"cpus\": 8}");
+    describe(1, "{\"cpus\": 8, \"place\": \"K\xC3\xB6ln\"}");
     assert_int_equal(request.status, 0);
     describe(0, NULL);
     struct json_object *first = answer_of(&request, 0), *second = answer_of(&request, 1);
@@ -37,6 +37,7 @@ static void facts_and_descriptions_come_together(void **state)
         "\"ERROR\":0,\"DELETING\":0,\"MISSING\":0},\"generation\":4,\"description\":null}");
     struct json_object *description = json_object_object_get(second, "description");
     assert_int_equal(json_object_get_int(json_object_object_get(description, "cpus")), 8);
+    assert_string_equal(json_object_get_string(json_object_object_get(description, "place")), "K\xC3\xB6ln");
     json_object_put(first);
     json_object_put(second);
     front_free(&request);
