@@ -224,7 +224,8 @@ static void open_all(void *arg)
         struct candidate *candidate = &preparation->candidates[i];
         if (!candidate->failed)
             continue;
-        add_problem(preparation->problems, preparation->next, candidate->settings, "", candidate->why.message);
+        add_problem(preparation->problems, preparation->next, candidate->settings, "",
+                    candidate->why.message);
         preparation->failed = true;
     }
     /* One too many, so that it is not over while there is more to open. */

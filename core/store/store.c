@@ -108,7 +108,7 @@ static void count_and_log(struct store *store, const struct operation *batch, bo
     }
     stats.commits = together ? stats.writes > 0 : stats.writes;
     if (why)
-        log_error("%s (operations that failed with it: %llu)", why->message,
+        log_error("state_dir: %s (operations that failed with it: %llu)", why->message,
                   (unsigned long long)stats.failures);
     else if (store->writes_fail && stats.writes)
         log_info("the store works again");

@@ -147,7 +147,8 @@ struct sbx_backend_ops {
 
     /* Mandatory. Gives one report() for each sandbox that exists, then completes. What the host knows
      * and the listing leaves out is taken as gone; so a listing during which a report was refused has
-     * failed. At most 65,536 reports may be on their way at once. */
+     * failed. It comes once the backend is open, after relist() and at times, also while other operations are
+     * in flight: of their sandboxes it proves nothing. At most 65,536 reports may be on their way at once. */
     void (*list)(struct sbx_backend *backend, sbx_op op);
 
     /* Optional. Asks for the end of an operation in flight (see the top). Null: it just goes on. */

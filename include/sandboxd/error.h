@@ -48,7 +48,7 @@ enum sbx_error_kind {
 /* One failure. Of fixed size and owned by whoever declares it, usually a local variable: nothing is
  * allocated, nothing is freed. A function that takes one leaves it untouched on success.
  * Both texts are UTF-8 and always end in a zero byte. `message` is a sentence for a person; it holds
- * no secret, since it goes to clients and to the log.
+ * no secret, since it goes to clients and to the log. Without a size, and as it is for good.
  */
 struct sbx_error {
     int32_t kind;       /* enum sbx_error_kind */

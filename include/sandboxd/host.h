@@ -76,7 +76,9 @@ struct sbx_observation {
     const char *log_tail;          /* ENDED, FAILED: the last lines of its output, of any bytes (what is
                                     * not UTF-8 is replaced); may be null */
     uint64_t incarnation;          /* another value each time its program was started anew: a new value makes
-                              * the host check its health anew */
+                              * the host check its health anew. So it must be the same in a newer
+                              * instance and after a restart of the daemon: when the program
+                              * began, and no counter of this instance's */
     /* For a sandbox of which the host has no record (somebody else made it, or the host's
      * state was lost): all may be null or 0, and are looked at then only. */
     const char *owner;

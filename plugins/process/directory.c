@@ -60,12 +60,14 @@ int directory_open_base(const char *path, uid_t uid, gid_t gid, struct sbx_error
         text[--len] = '\0'; /* or O_NOFOLLOW would follow */
     make_parents(text);
     bool made = mkdir(text, 0700) == 0;
+    int not_made = made ? 0 : errno;
     int fd = open(text, OPEN_DIRECTORY);
     if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
         return failure_set(err, SBX_ERR_REFUSED, "INVALID_OPTIONS",
                            "base_working_dir: %.200s is not a directory, or is a symbolic link", text);
     if (fd < 0)
-        return failure_errno(err, errno, "base_working_dir: %.200s can't be opened or made", text);
+        return failure_errno(err, errno == ENOENT ? not_made : errno,
+                             "base_working_dir: %.200s can't be opened or made", text);
     if (made)
         (void)fchmod(fd, 0711);
     struct stat status;

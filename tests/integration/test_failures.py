@@ -85,6 +85,7 @@ def test_an_agent_killed_by_a_signal(daemon):
     os.kill(whoami(sandbox)["pid"], signal.SIGKILL)
     failed = daemon.wait_status(sandbox["id"], "ERROR")
     assert failed["error"]["code"] == "EXITED" and failed["error"]["exit_code"] in (137, -9)
+    assert failed["error"]["message"] == "its program ended with exit code 137 (128 + signal 9, SIGKILL)"
 
 
 def test_an_agent_that_is_never_ready_times_out_with_its_tail(make_daemon):
@@ -98,6 +99,8 @@ def test_an_agent_that_is_never_ready_times_out_with_its_tail(make_daemon):
     failed = daemon.wait_status(sandbox["id"], "ERROR")
     assert 0.9 < time.monotonic() - begun < 3 * SLOWER
     assert failed["error"]["code"] == "HEALTH_TIMEOUT"
+    assert "within 1 s (startup_timeout); the last time: " in failed["error"]["message"], failed
+    assert "refused" in failed["error"]["message"], failed
     assert failed["error"]["log_tail"]
     assert failed["session_api_key"] is None
 

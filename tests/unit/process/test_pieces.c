@@ -189,6 +189,9 @@ static void the_base_folder_is_made_and_checked(void **state)
     assert_int_equal(chmod("open", 0700), 0);
     assert_int_equal(directory_open_base(path, 4242, 4242, &error), -1);
     assert_non_null(strstr(error.message, "can't be passed by the user of run_as"));
+    assert_int_equal(directory_open_base("/sys/sandboxd-test", 0, 0, &error),
+                     -1); /* nothing can be made there */
+    assert_null(strstr(error.message, "No such file"));
 }
 
 static void a_working_dir_stays_within_the_sandbox(void **state)
