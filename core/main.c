@@ -142,6 +142,7 @@ static void stop(evutil_socket_t number, short what, void *arg)
     notify_stopping();
     reload_stop(daemon->reload);
     api_drain(daemon->api);
+    service_drain(daemon->service);
     http_server_drain(daemon->server, config ? config->drain_timeout_ms : 0, requests_drained, daemon);
 }
 

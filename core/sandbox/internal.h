@@ -156,6 +156,8 @@ struct sandbox_wait *wait_add(struct sandbox *sandbox, enum wait_for what, uint3
 void wait_check(struct sandbox *sandbox);
 /* Answers all that wait for `what` with a failure, or with success when err is NULL. */
 void wait_answer(struct sandbox *sandbox, enum wait_for what, const struct sbx_error *err);
+/* Who waits for it to settle is told of it as it is, once it was made: they will not be able to see it. */
+void wait_hurry(struct sandbox *sandbox);
 /* The sandbox goes away: all are answered, with `err`. */
 void wait_answer_all(struct sandbox *sandbox, const struct sbx_error *err);
 

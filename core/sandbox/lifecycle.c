@@ -187,6 +187,13 @@ void service_check_stopped(struct service *service)
     loop_defer(service->deps.loop, &service->stop_task);
 }
 
+void service_drain(struct service *service)
+{
+    struct sandbox *sandbox;
+    for (size_t i = 0; (sandbox = table_next(&service->table, &i));)
+        wait_hurry(sandbox);
+}
+
 static void carry_out(struct sandbox *sandbox, enum sbx_on_shutdown what)
 {
     if (what == SBX_SHUTDOWN_KEEP || sandbox->deleting || sandbox->adopted)

@@ -37,6 +37,8 @@ void service_prepare(struct service *service, struct backend_set *set, const str
                      void *transaction);
 void service_commit(struct service *service, struct backend_set *set, struct config *next);
 
+/* The daemon will stop once its requests have ended: a start that was made is not waited for any longer. */
+void service_drain(struct service *service);
 /* The daemon stops: carries out each backend's on_shutdown, then calls `stopped`, after `timeout_ms` at the
  * latest. Nothing new is begun from now on. */
 void service_stop(struct service *service, uint32_t timeout_ms, void (*stopped)(void *arg), void *arg);

@@ -381,6 +381,29 @@ static void a_client_that_gives_up_is_not_answered(void **state)
     world_destroy(world);
 }
 
+static void a_daemon_that_drains_tells_waiting_clients_what_was_made(void **state)
+{
+    (void)state;
+    struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
+    world->backend.health_path = "/alive";
+    world_begin(world);
+    flight_end(world, flight_find("list", NULL), NULL);
+    struct answer answer = {0};
+    struct sbx_error err;
+    assert_non_null(
+        service_start(world->service, world->config, &anybody, NULL, 60000, answered, &answer, &err));
+    store_flush(world, NULL);
+    service_drain(world->service);
+    world_turn(world);
+    assert_false(answer.given); /* it may still come to nothing */
+    flight_end(world, flight_find("start", NULL), NULL);
+    service_drain(world->service);
+    world_turn(world);
+    assert_true(answer.given && !answer.failed);
+    assert_int_equal(answer.status, SANDBOX_STARTING);
+    world_destroy(world);
+}
+
 static void stopped(void *arg)
 {
     *(bool *)arg = true;
@@ -422,6 +445,7 @@ int main(void)
         cmocka_unit_test(the_first_generation_waits_for_first_checks_so_that_first_reads_are_true),
         cmocka_unit_test(another_program_on_its_port_does_not_make_it_running),
         cmocka_unit_test(a_client_that_gives_up_is_not_answered),
+        cmocka_unit_test(a_daemon_that_drains_tells_waiting_clients_what_was_made),
         cmocka_unit_test(on_shutdown_pause_is_carried_out_before_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
