@@ -22,7 +22,7 @@ def test_each_is_refused_with_a_sentence_of_its_own():
     sentences = set()
     for plugin in REFUSED:
         code, said, _ = check(config(plugin))
-        assert code == 1 and said.startswith("sandboxd.yaml:3:3: backends.bad.plugin: "), f"{plugin}: {said}"
+        assert code == 1 and said.startswith("sandboxd.yaml:3:9: backends.bad.plugin: "), f"{plugin}: {said}"
         sentences.add(said.replace(plugin, "NAME"))
     # A table of operations that is not there and one that is too short for its size are one sentence.
     assert len(sentences) >= len(REFUSED) - 1, "\n".join(sorted(sentences))
