@@ -1,8 +1,9 @@
-"""One concept a file: none over 550 lines, each opened by a comment that says what it owns."""
+"""One concept a file: none over 550 lines (tests: 800, since they are lists of cases), each opened by a comment that
+says what it owns."""
 
 from common import ROOT, finish, sources
 
-MAX_LINES = 550
+MAX_LINES, MAX_TEST_LINES = 550, 800
 
 problems, checked = [], 0
 for path in sources("core", "plugins", "include", "tests"):
@@ -10,8 +11,9 @@ for path in sources("core", "plugins", "include", "tests"):
     name = path.relative_to(ROOT)
     text = path.read_text()
     lines = text.count("\n")
-    if lines > MAX_LINES:
-        problems.append(f"{name}: {lines} lines, at most {MAX_LINES}: it holds more than one concept")
+    most = MAX_TEST_LINES if name.parts[0] == "tests" else MAX_LINES
+    if lines > most:
+        problems.append(f"{name}: {lines} lines, at most {most}: it holds more than one concept")
     first = text.split("\n", 1)[0]
     if not first.startswith(("/* ", "// uses: ")):
         problems.append(f"{name}:1: opens with a comment that says what it owns and what it must not do")

@@ -1,3 +1,4 @@
+/* unit/http/rig.c: see rig.h. Owns the loop, the server and the client sockets of one test. */
 #include "rig.h"
 
 #include "base/clock.h"
