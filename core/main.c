@@ -341,7 +341,7 @@ int main(int argc, char **argv)
     struct config_problems problems;
     config_problems_init(&problems);
     struct config *config = config_load_to_check(file, &problems);
-    bool right = problems.errors == 0;
+    bool right = config && problems.errors == 0;
     if (config && (only_check || !right))
         right = check(config, &problems, plugin_dir);
     else if (config)

@@ -215,7 +215,7 @@ sbx_child children_spawn(struct sbx_backend *abi, const struct sbx_spawn *spawn,
                          void *arg, struct sbx_error *err)
 {
     struct backend *backend = host_enter(abi, "child_spawn");
-    pid_t pid;
+    pid_t pid = -1;
     if (!backend) {
         error_set(err, SBX_ERR_INTERNAL, SBX_CODE_INTERNAL, "child_spawn() may not be called here");
         return 0;

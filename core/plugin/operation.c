@@ -337,7 +337,7 @@ void operation_result(struct backend *backend, sbx_op op, const char *json, size
         parsed = json_table()->parse(json, len, &why);
     if (json && len > RESULT_MAX)
         why = "it is over 64 KiB";
-    if (json_table()->type(parsed) == SBX_JSON_OBJECT) {
+    if (json && json_table()->type(parsed) == SBX_JSON_OBJECT) {
         free(operation->result);
         operation->result = strndup(json, len);
         operation->result_len = operation->result ? len : 0;
