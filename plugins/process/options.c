@@ -130,7 +130,7 @@ static void read_number(struct reader *reader, const struct option *option, cons
     uint64_t *to = (uint64_t *)(void *)((char *)reader->options + option->offset);
     double number = -1;
     bool ok = false;
-    const char *what = "";
+    const char *what;
     char range[120] = "";
     switch (option->type) {
     case TYPE_SIZE:
