@@ -104,6 +104,7 @@ def test_a_flood_of_reports_is_cut_off_and_others_are_served(misbehaving):
     assert len(daemon.get("/api/v1/sandboxes/search").json()["items"]) == 100
     assert "too many" in daemon.log()
     assert daemon.log().count("too many") < 20, "one line a fact, not one a report"
+    wait_until(lambda: not daemon.processes(), what="the good sandbox's end")
     daemon.kill()  # thousands that were adopted are not deleted one by one
 
 
@@ -219,4 +220,5 @@ def test_an_instance_with_an_operation_that_never_ends_stays_and_others_go_on(mi
         daemon.reload()
         unhurt(daemon)
     assert daemon.get("/api/v1/backends").status == 200
+    wait_until(lambda: not daemon.processes(), what="the good sandbox's end")
     daemon.kill()
