@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-enum { POOL_THREADS = 8, STOP_TIMEOUT_MS = 60000, CLOSE_TIMEOUT_MS = 10000 };
+enum { POOL_THREADS = 8, STOP_TIMEOUT_MS = 60000, CLOSE_TIMEOUT_MS = 5000 };
 
 struct daemon {
     struct loop *loop;

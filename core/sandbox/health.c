@@ -341,7 +341,7 @@ void health_begin(struct sandbox *sandbox)
 void health_go_on(struct sandbox *sandbox)
 {
     struct health *health = &sandbox->health;
-    bool leaving = sandbox->phase == PHASE_REMOVING || sandbox->todo & TODO_REMOVE;
+    bool leaving = sandbox->phase == PHASE_REMOVING || sandbox->wants & WANT_REMOVE;
     if (sandbox->state != SBX_STATE_RUNNING || leaving || !home_health_path(sandbox->home) ||
         event_pending(&health->timer, EV_TIMEOUT, NULL) || health->due || health->transfer || health->confirm)
         return;

@@ -159,7 +159,7 @@ static void settle(struct sandbox *sandbox)
         return;
     if (sandbox->deleting) {
         event_del(&sandbox->retry); /* its backend is there: at once */
-        if (sandbox->todo & TODO_REMOVE)
+        if (sandbox->wants & WANT_REMOVE)
             sandbox_drive(sandbox);
     } else if (sandbox->adopted && (!seen || sandbox->state == SBX_STATE_GONE)) {
         service_forget(sandbox);

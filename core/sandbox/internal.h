@@ -21,6 +21,7 @@ enum {
     LIST_TIMEOUT_MS = 30000,
     FIRST_LIST_TIMEOUT_MS = 5000,  /* how long the first listing may hold up serving, */
     FIRST_CHECKS_TIMEOUT_MS = 500, /* and after it the first health checks */
+    STOP_KEEPING_MS = 5000, /* where sandboxes live on, the next daemon takes up what does not end by then */
     RELIST_INTERVAL_MS = 300000,
     RECENTLY_GONE = 256 /* ids that a late report can't bring back */
 };

@@ -204,7 +204,7 @@ static void carry_out(struct sandbox *sandbox, enum sbx_on_shutdown what)
         sandbox_begin_removal(sandbox);
     } else if (sandbox->state == SBX_STATE_RUNNING || sandbox->state == SBX_STATE_STARTING ||
                sandbox->phase == PHASE_STARTING || sandbox->phase == PHASE_RESUMING) {
-        sandbox->todo |= what == SBX_SHUTDOWN_STOP ? TODO_STOP : TODO_PAUSE;
+        sandbox->wants |= what == SBX_SHUTDOWN_STOP ? WANT_STOP : WANT_PAUSE;
         sandbox_drive(sandbox);
     }
 }
@@ -214,10 +214,13 @@ void service_stop(struct service *service, uint32_t timeout_ms, void (*stopped)(
     service->stopping = true;
     service->stopped = stopped;
     service->stopped_arg = arg;
-    loop_arm_ms(&service->stop_timer, timeout_ms);
+    bool acts = false;
     struct home *home;
-    for (size_t i = 0; (home = map_next(&service->homes, &i));)
+    for (size_t i = 0; (home = map_next(&service->homes, &i));) {
         event_del(&home->relist);
+        acts |= home->backend && backend_on_shutdown(home->backend) != SBX_SHUTDOWN_KEEP;
+    }
+    loop_arm_ms(&service->stop_timer, acts || timeout_ms < STOP_KEEPING_MS ? timeout_ms : STOP_KEEPING_MS);
     struct sandbox *sandbox;
     for (size_t i = 0; (sandbox = table_next(&service->table, &i));)
         if (sandbox->home->backend)

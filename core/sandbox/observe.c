@@ -130,7 +130,7 @@ static void take_over_start(struct sandbox *sandbox, const struct sbx_observatio
         return;
     sandbox->begun = true;
     sandbox->again = false;
-    sandbox->todo &= ~TODO_START;
+    sandbox->wants &= ~WANT_START;
     record_save(sandbox);
 }
 
@@ -148,7 +148,7 @@ void service_observe(struct service *service, struct home *home, const struct sb
     }
     sandbox->listed = home->listing_number;
     /* It goes, and what is still said of it matters no more; `deleting` alone is a promise that may fail. */
-    if (sandbox->phase == PHASE_REMOVING || sandbox->todo & TODO_REMOVE) {
+    if (sandbox->phase == PHASE_REMOVING || sandbox->wants & WANT_REMOVE) {
         sandbox_drive(sandbox);
         return;
     }

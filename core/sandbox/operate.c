@@ -1,14 +1,14 @@
 /* sandbox/operate.c: what is to be done about a sandbox with its backend, one operation at a time, and what
- * follows from how each ends. `todo` says what is wanted; sandbox_drive() begins the next. */
+ * follows from how each ends. `wants` says what; sandbox_drive() begins the next. */
 #include "sandbox/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static void begin_act(struct sandbox *sandbox, enum backend_verb verb, enum sandbox_phase phase,
-                      unsigned todo, backend_done done)
+                      unsigned wants, backend_done done)
 {
-    sandbox->todo &= ~todo;
+    sandbox->wants &= ~wants;
     struct sbx_error err;
     if (home_usable(sandbox->home, &err) < 0) {
         sandbox->phase = PHASE_IDLE;
@@ -60,7 +60,7 @@ static uint64_t removal_delay_us(unsigned attempts)
 static void removal_failed(struct sandbox *sandbox, const struct sbx_error *err)
 {
     sandbox->phase = PHASE_IDLE;
-    sandbox->todo |= TODO_REMOVE;
+    sandbox->wants |= WANT_REMOVE;
     if (sandbox->attempts == 0 || err->kind != SBX_ERR_UNAVAILABLE)
         service_log(LOG_WARN, sandbox, "could not be removed yet, it is tried again: %s", err->message);
     loop_arm_us(&sandbox->retry, removal_delay_us(sandbox->attempts++));
@@ -95,7 +95,7 @@ static void drop_record(struct sandbox *sandbox)
     struct service *service = sandbox->service;
     sandbox->phase = PHASE_REMOVING;
     sandbox->deleting = true;
-    sandbox->todo = 0;
+    sandbox->wants = 0;
     table_hide(&service->table, sandbox);
     sandbox_refresh(sandbox);
     store_delete_sandbox(service->deps.store, sandbox->id, record_deleted, sandbox);
@@ -113,7 +113,7 @@ static void start_failed(struct sandbox *sandbox, const struct sbx_error *err)
     service->stats.start_failures++;
     service_log(LOG_WARN, sandbox, "start failed: %s", err->message);
     sandbox_set_failure(sandbox, err, -1, NULL);
-    if (sandbox->deleting || sandbox->todo & TODO_REMOVE) {
+    if (sandbox->deleting || sandbox->wants & WANT_REMOVE) {
         sandbox_drive(sandbox);
         return;
     }
@@ -127,7 +127,7 @@ static void start_failed(struct sandbox *sandbox, const struct sbx_error *err)
         record_put(sandbox, NULL, NULL);
         sandbox_begin_removal(sandbox);
     } else {
-        sandbox->todo = 0;
+        sandbox->wants = 0;
         sandbox_set_detail(sandbox, NULL);
         sandbox_refresh(sandbox);
         record_save(sandbox);
@@ -164,7 +164,7 @@ static void begin_start(struct sandbox *sandbox)
     if (!spec && sandbox->home->builtin.id && strcmp(sandbox->home->builtin.id, sandbox->spec_id) == 0)
         spec = &sandbox->home->builtin;
     struct sbx_error err;
-    sandbox->todo &= ~TODO_START;
+    sandbox->wants &= ~WANT_START;
     sandbox->phase = PHASE_STARTING;
     int failed = home_usable(sandbox->home, &err);
     if (!failed && !spec)
@@ -221,7 +221,7 @@ static void resume_ended(void *arg, const struct sbx_error *err, const char *res
 
 static void begin_resume(struct sandbox *sandbox)
 {
-    begin_act(sandbox, BACKEND_RESUME, PHASE_RESUMING, TODO_RESUME, resume_ended);
+    begin_act(sandbox, BACKEND_RESUME, PHASE_RESUMING, WANT_RESUME, resume_ended);
 }
 
 /* ---- removal ---- */
@@ -251,7 +251,7 @@ void sandbox_begin_removal(struct sandbox *sandbox)
 {
     struct service *service = sandbox->service;
     sandbox->deleting = true;
-    sandbox->todo = TODO_REMOVE;
+    sandbox->wants = WANT_REMOVE;
     quota_stop_waiting(sandbox);
     health_end(sandbox);
     table_hide(&service->table, sandbox);
@@ -268,7 +268,7 @@ void sandbox_begin_removal(struct sandbox *sandbox)
 
 void sandbox_admit(struct sandbox *sandbox)
 {
-    if (sandbox->todo & TODO_START)
+    if (sandbox->wants & WANT_START)
         begin_start(sandbox);
     else
         begin_resume(sandbox);
@@ -278,18 +278,18 @@ void sandbox_drive(struct sandbox *sandbox)
 {
     if (sandbox->phase != PHASE_IDLE)
         return;
-    if (sandbox->todo & TODO_REMOVE) {
+    if (sandbox->wants & WANT_REMOVE) {
         if (event_pending(&sandbox->retry, EV_TIMEOUT, NULL))
             return; /* it failed, and comes in its time */
-        begin_act(sandbox, BACKEND_REMOVE, PHASE_REMOVING, TODO_REMOVE, removal_ended);
-    } else if (sandbox->todo & TODO_STOP) {
-        begin_act(sandbox, BACKEND_STOP, PHASE_STOPPING, TODO_STOP, pause_ended);
-    } else if (sandbox->todo & TODO_START) {
+        begin_act(sandbox, BACKEND_REMOVE, PHASE_REMOVING, WANT_REMOVE, removal_ended);
+    } else if (sandbox->wants & WANT_STOP) {
+        begin_act(sandbox, BACKEND_STOP, PHASE_STOPPING, WANT_STOP, pause_ended);
+    } else if (sandbox->wants & WANT_START) {
         if (!sandbox->service->stopping && quota_enter(sandbox))
             begin_start(sandbox);
-    } else if (sandbox->todo & TODO_PAUSE) {
-        begin_act(sandbox, BACKEND_PAUSE, PHASE_PAUSING, TODO_PAUSE, pause_ended);
-    } else if (sandbox->todo & TODO_RESUME) {
+    } else if (sandbox->wants & WANT_PAUSE) {
+        begin_act(sandbox, BACKEND_PAUSE, PHASE_PAUSING, WANT_PAUSE, pause_ended);
+    } else if (sandbox->wants & WANT_RESUME) {
         if (!sandbox->service->stopping && quota_enter(sandbox))
             begin_resume(sandbox);
     }

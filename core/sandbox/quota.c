@@ -136,7 +136,7 @@ void quota_stop_waiting(struct sandbox *sandbox)
 static bool may_be_paused(const struct quota *quota, const struct sandbox *sandbox)
 {
     return sandbox->quota == quota && sandbox->status == SANDBOX_RUNNING && sandbox->phase == PHASE_IDLE &&
-           sandbox->todo == 0 && !sandbox->room_refused;
+           sandbox->wants == 0 && !sandbox->room_refused;
 }
 
 /* Asks the oldest ones that run to pause, one for each that waits and has none on its way yet. */
@@ -146,14 +146,14 @@ static void pause_oldest(struct quota *quota)
     const struct sandbox_order *order = &quota->owner->order;
     for (size_t i = 0; i < order->len; i++)
         if (order->items[i]->quota == quota &&
-            (order->items[i]->phase == PHASE_PAUSING || order->items[i]->todo & TODO_PAUSE))
+            (order->items[i]->phase == PHASE_PAUSING || order->items[i]->wants & WANT_PAUSE))
             pausing++;
     for (size_t i = 0; i < order->len && pausing < quota->waiting; i++) {
         struct sandbox *sandbox = order->items[i];
         if (!may_be_paused(quota, sandbox))
             continue;
         service_log(LOG_INFO, sandbox, "paused to make room under max_sandboxes");
-        sandbox->todo |= TODO_PAUSE;
+        sandbox->wants |= WANT_PAUSE;
         sandbox_drive(sandbox);
         pausing++;
     }

@@ -80,13 +80,13 @@ static void load(void *arg, const struct store_sandbox *record)
     sandbox->answered = true;
     table_set_key(&service->table, sandbox, record->session_key);
     if (sandbox->deleting) {
-        sandbox->todo = TODO_REMOVE;
+        sandbox->wants = WANT_REMOVE;
     } else {
         table_show(&service->table, sandbox);
         if (!sandbox->begun && record->error_json) {
             error_from_json(sandbox, record->error_json);
         } else if (!sandbox->begun) {
-            sandbox->todo = TODO_START;
+            sandbox->wants = WANT_START;
             sandbox->again = true;
         }
     } /* its status follows when its backend is there: service_commit() */

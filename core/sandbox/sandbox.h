@@ -53,7 +53,7 @@ enum sandbox_phase {
 };
 
 /* What is to be done once nothing is in flight. */
-enum sandbox_todo { TODO_START = 1, TODO_PAUSE = 2, TODO_RESUME = 4, TODO_STOP = 8, TODO_REMOVE = 16 };
+enum sandbox_want { WANT_START = 1, WANT_PAUSE = 2, WANT_RESUME = 4, WANT_STOP = 8, WANT_REMOVE = 16 };
 
 struct config;
 struct home;  /* its backend, as the service keeps it (home.h) */
@@ -92,7 +92,7 @@ struct sandbox {
 
     /* in progress */
     enum sandbox_phase phase;
-    unsigned todo;                       /* TODO_ bits */
+    unsigned wants;                      /* WANT_ bits */
     bool again;                          /* the start to come follows one that was cut off */
     bool room_refused;                   /* its backend would not pause it: others make room first */
     bool answered;                       /* a client was told of it: a failed start stays, as ERROR */

@@ -111,7 +111,7 @@ static struct sandbox *create(struct service *service, struct config *config, co
     table_set_key(&service->table, sandbox, key);
     sandbox->created_at_us = clock_wall_us();
     sandbox->pinned = config_ref(config);
-    sandbox->todo = TODO_START;
+    sandbox->wants = WANT_START;
     sandbox->phase = PHASE_RECORDING;
     sandbox->quota->recording++;
     return sandbox;
@@ -168,13 +168,13 @@ struct sandbox_wait *service_pause(struct service *service, const struct viewer 
     if (!sandbox || check_serving(service, err) < 0 || check_there(sandbox, err) < 0)
         return NULL;
     bool ended = sandbox->state == SBX_STATE_ENDED || sandbox->state == SBX_STATE_FAILED || !sandbox->begun;
-    if (ended && sandbox->phase == PHASE_IDLE && sandbox->todo == 0) {
+    if (ended && sandbox->phase == PHASE_IDLE && sandbox->wants == 0) {
         error_set(err, SBX_ERR_CONFLICT, "NOT_RUNNING",
                   "sandbox '%s' has ended and can't be paused; resume starts it again", sandbox->id);
         return NULL;
     }
     service->stats.pauses++;
-    sandbox->todo &= ~TODO_RESUME;
+    sandbox->wants &= ~WANT_RESUME;
     if (sandbox->phase == PHASE_WAITING && sandbox->begun) { /* a resume that is not wanted any more */
         quota_stop_waiting(sandbox);
         sandbox_refresh(sandbox);
@@ -182,7 +182,7 @@ struct sandbox_wait *service_pause(struct service *service, const struct viewer 
     bool paused = sandbox->state == SBX_STATE_PAUSED || sandbox->state == SBX_STATE_STOPPED;
     if (sandbox->phase != PHASE_PAUSING && !(paused && sandbox->phase == PHASE_IDLE)) {
         service_log(LOG_INFO, sandbox, "pause");
-        sandbox->todo |= TODO_PAUSE;
+        sandbox->wants |= WANT_PAUSE;
         sandbox_drive(sandbox);
     }
     return wait_add(sandbox, WAIT_PAUSED, ANSWER_WITHIN_MS, done, arg);
@@ -196,18 +196,18 @@ struct sandbox_wait *service_resume(struct service *service, const struct viewer
         return NULL;
     bool runs = sandbox->state == SBX_STATE_RUNNING || sandbox->state == SBX_STATE_STARTING;
     bool will_run = sandbox->phase == PHASE_STARTING || sandbox->phase == PHASE_RESUMING ||
-                    sandbox->phase == PHASE_WAITING || sandbox->todo & (TODO_START | TODO_RESUME);
+                    sandbox->phase == PHASE_WAITING || sandbox->wants & (WANT_START | WANT_RESUME);
     bool will_pause = sandbox->phase == PHASE_PAUSING || sandbox->phase == PHASE_STOPPING;
     if (sandbox->phase != PHASE_PAUSING)
-        sandbox->todo &= ~TODO_PAUSE;
+        sandbox->wants &= ~WANT_PAUSE;
     if (!will_run && (!runs || will_pause)) {
         if (!sandbox->holds_room && quota_check(service, sandbox->home, sandbox->owner->name, err) < 0)
             return NULL;
         service_log(LOG_INFO, sandbox, "resume");
         if (sandbox->begun) {
-            sandbox->todo |= TODO_RESUME;
+            sandbox->wants |= WANT_RESUME;
         } else { /* its start had failed */
-            sandbox->todo |= TODO_START;
+            sandbox->wants |= WANT_START;
             sandbox->again = true;
         }
         sandbox_drive(sandbox);

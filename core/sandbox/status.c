@@ -25,7 +25,7 @@ static enum sandbox_status status_while_running(const struct sandbox *sandbox)
 /* A failed start has a failure of its own; of everything else it is only known that nothing was heard. */
 static bool is_silent(const struct sandbox *sandbox)
 {
-    return sandbox->state == 0 && (sandbox->begun || sandbox->todo & TODO_START);
+    return sandbox->state == 0 && (sandbox->begun || sandbox->wants & WANT_START);
 }
 
 /* Nothing was heard of it, and a listing will tell soon. */
@@ -71,7 +71,7 @@ static bool holds_room(const struct sandbox *sandbox)
     if (sandbox->phase == PHASE_PAUSING || sandbox->status == SANDBOX_RUNNING)
         return true;
     return sandbox->status == SANDBOX_STARTING && sandbox->phase != PHASE_WAITING &&
-           sandbox->phase != PHASE_RECORDING && !(sandbox->todo & TODO_START);
+           sandbox->phase != PHASE_RECORDING && !(sandbox->wants & WANT_START);
 }
 
 static void log_change(const struct sandbox *sandbox)

@@ -111,11 +111,11 @@ static bool is_reached(const struct sandbox *sandbox, enum wait_for what)
     case WAIT_SETTLED:
         return sandbox->phase != PHASE_RECORDING && sandbox->phase != PHASE_STARTING &&
                sandbox->status != SANDBOX_STARTING;
-    case WAIT_PAUSED: return sandbox->phase != PHASE_PAUSING && !(sandbox->todo & TODO_PAUSE);
+    case WAIT_PAUSED: return sandbox->phase != PHASE_PAUSING && !(sandbox->wants & WANT_PAUSE);
     case WAIT_RESUMED:
         return sandbox->phase == PHASE_WAITING ||
                (sandbox->phase != PHASE_RESUMING && sandbox->phase != PHASE_STARTING &&
-                !(sandbox->todo & (TODO_RESUME | TODO_START)));
+                !(sandbox->wants & (WANT_RESUME | WANT_START)));
     default: return false;
     }
 }
