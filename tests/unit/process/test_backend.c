@@ -55,18 +55,6 @@ static pid_t agent_pid(int port)
     return at ? (pid_t)strtol(at + 7, NULL, 10) : 0;
 }
 
-static char state_letter(pid_t pid)
-{
-    char path[64], text[256] = "";
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
-    if (fd >= 0)
-        close(fd);
-    const char *after = len > 0 ? strrchr(text, ')') : NULL;
-    return after ? after[2] : 'X';
-}
-
 /* A listener of another program, with SO_REUSEADDR; -1 when the port is taken. */
 static int grab(int port)
 {
@@ -210,7 +198,7 @@ static void pause_stops_the_whole_tree_and_resume_goes_on_with_it(void **state)
     assert_int_equal(world_state(&world, "tree"), PAUSED);
     assert_true(world_act(&world, BACKEND_PAUSE, "tree"));
     for (size_t i = 0; i < count; i++)
-        assert_non_null(strchr("TSD", state_letter(pids[i])));
+        assert_non_null(strchr("TSD", world_letter(pids[i])));
     assert_true(world_act(&world, BACKEND_RESUME, "tree"));
     assert_true(world_act(&world, BACKEND_RESUME, "tree"));
     assert_int_equal(world_state(&world, "tree"), RUNNING);

@@ -299,3 +299,15 @@ bool world_clean(const struct world *world, const char *id)
     snprintf(path, sizeof path, "%s/%s", world->state, world_id(world, id));
     return access(path, F_OK) != 0;
 }
+
+char world_letter(pid_t pid)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    const char *after = len > 0 ? strrchr(text, ')') : NULL;
+    return after ? after[2] : 'X';
+}

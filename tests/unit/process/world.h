@@ -46,6 +46,8 @@ const char *world_report(const struct world *world, const char *id);
 const char *world_ask(int port, const char *request);
 /* The pids of the processes that carry a sandbox's mark, at most `max`. */
 size_t world_processes(const struct world *world, const char *id, pid_t *pids, size_t max);
+/* The state letter of a process, as in /proc/PID/stat (proc(5)); 'X': it is gone. */
+char world_letter(pid_t pid);
 /* Is nothing left of it: no process, directory, record? */
 bool world_clean(const struct world *world, const char *id);
 pid_t world_supervisor(const struct world *world, const char *id); /* 0: none */
