@@ -57,9 +57,10 @@ function(sandboxd_layer name)
     target_link_libraries(${name} PUBLIC ${LAYER_USES})
 endfunction()
 
-# sandboxd_plugin(NAME SOURCES a.c … [OUTPUT DIR]): a backend. It sees the public headers and nothing else.
+# sandboxd_plugin(NAME SOURCES a.c … [OUTPUT DIR] [USES libraries …]): a backend. It sees the public headers, and of
+# this tree nothing else but static libraries of plugins/ (plugins_common).
 function(sandboxd_plugin name)
-    cmake_parse_arguments(PLUGIN "" "OUTPUT" "SOURCES;INCLUDES" ${ARGN})
+    cmake_parse_arguments(PLUGIN "" "OUTPUT" "SOURCES;INCLUDES;USES" ${ARGN})
     if(NOT PLUGIN_OUTPUT)
         set(PLUGIN_OUTPUT ${SANDBOXD_PLUGIN_OUTPUT})
     endif()
@@ -70,4 +71,5 @@ function(sandboxd_plugin name)
     set_target_properties(plugin_${name} PROPERTIES
         OUTPUT_NAME ${name} PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PLUGIN_OUTPUT})
     target_include_directories(plugin_${name} PRIVATE ${PLUGIN_INCLUDES})
+    target_link_libraries(plugin_${name} PRIVATE ${PLUGIN_USES})
 endfunction()

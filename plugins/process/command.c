@@ -1,7 +1,7 @@
 /* command.c: see command.h. Pure: looks at nothing but what it is given, and the daemon's environment. */
 #include "command.h"
 
-#include "failure.h"
+#include "common/failure.h"
 #include "wire.h"
 
 #include <stdio.h>

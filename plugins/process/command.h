@@ -3,7 +3,7 @@
 #ifndef PROCESS_COMMAND_H
 #define PROCESS_COMMAND_H
 
-#include "bytes.h"
+#include "common/bytes.h"
 #include "options.h"
 #include "sandbox_limits.h"
 

@@ -1,6 +1,7 @@
 /* control_dir.c: see control_dir.h. */
 #include "control_dir.h"
 
+#include "common/tree.h"
 #include "directory.h"
 
 #include <dirent.h>
@@ -106,7 +107,7 @@ void control_dir_clean(int state_dir)
             continue;
         if (faccessat(dir, WIRE_RECORD_NAME, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT &&
             !control_dir_locked(dir))
-            (void)directory_remove(state_dir, entry->d_name, NULL);
+            (void)tree_remove(state_dir, entry->d_name, NULL);
         close(dir);
     }
     if (stream)

@@ -19,9 +19,4 @@ int directory_make(int base, const char *name, const char *inner, uid_t uid, gid
 /* Opens what directory_make() made. */
 int directory_open(int base, const char *name, const char *inner, struct sbx_error *err);
 
-/* Removes `name` in `parent` with all that is in it. Follows no link and leaves no mount point, whatever is
- * renamed meanwhile; takes constant memory and no recursion, however deep the tree is. 0 when there is no
- * such thing; -1 with `err`. */
-int directory_remove(int parent, const char *name, struct sbx_error *err);
-
 #endif

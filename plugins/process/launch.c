@@ -5,12 +5,13 @@
  * loop, the supervisor is spawned with the lock and the port's reservation in its hands; and while it starts
  * the program, the record is synced.
  */
-#include "bytes.h"
 #include "cgroup.h"
 #include "command.h"
+#include "common/bytes.h"
+#include "common/failure.h"
+#include "common/tree.h"
 #include "control_dir.h"
 #include "directory.h"
-#include "failure.h"
 #include "job.h"
 #include "link.h"
 #include "port.h"
@@ -53,8 +54,7 @@ static int open_control_dir(struct launching *job)
     int *lock = fd_of(job, WIRE_FD_LOCK), *dir = fd_of(job, WIRE_FD_CONTROL_DIR);
     if (job->fresh) {
         *dir = control_dir_make(job->backend->state_dir, job->id, lock);
-        if (*dir < 0 && errno == EEXIST &&
-            directory_remove(job->backend->state_dir, job->id, &job->error) == 0)
+        if (*dir < 0 && errno == EEXIST && tree_remove(job->backend->state_dir, job->id, &job->error) == 0)
             *dir = control_dir_make(job->backend->state_dir, job->id, lock);
         return *dir >= 0 ? 0 : failure_errno(&job->error, errno, "its control directory can't be made");
     }
@@ -78,7 +78,7 @@ static int open_working_dir(struct launching *job)
     int base = directory_open_base(record_text(&job->record, "base"), uid, gid, &job->error);
     if (base < 0)
         return -1;
-    if (job->fresh && directory_remove(base, job->id, &job->error) != 0) {
+    if (job->fresh && tree_remove(base, job->id, &job->error) != 0) {
         close(base);
         return -1;
     }

@@ -1,6 +1,6 @@
 /* list.c: the list operation; see backend.h. Finds sandboxes that this instance does not know yet. */
 #include "backend.h"
-#include "failure.h"
+#include "common/failure.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* logs.c: the logs operation; see backend.h. Reads on the pool, a piece at a time, as fast as the stream takes
  * it; at the end of the log it asks the supervisor to be told when there is more. */
 #include "backend.h"
+#include "common/failure.h"
 #include "control_dir.h"
-#include "failure.h"
 #include "link.h"
 #include "logfile.h"
 

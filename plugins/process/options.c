@@ -1,7 +1,7 @@
 /* options.c: see options.h. Reads user and group names; makes and opens nothing. */
 #include "options.h"
 
-#include "failure.h"
+#include "common/failure.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -5,9 +5,9 @@
  */
 #include "backend.h"
 #include "command.h"
+#include "common/failure.h"
 #include "control_dir.h"
 #include "directory.h"
-#include "failure.h"
 #include "job.h"
 #include "link.h"
 #include "record.h"

@@ -1,7 +1,7 @@
 /* record.c: see record.h. Owns the names of the members. */
 #include "record.h"
 
-#include "failure.h"
+#include "common/failure.h"
 #include "wire.h"
 
 #include <errno.h>

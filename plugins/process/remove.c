@@ -1,12 +1,13 @@
 /* remove.c: the job that removes a sandbox that has no supervisor (job.h). */
 #include "cgroup.h"
+#include "common/tree.h"
 #include "control_dir.h"
 #include "directory.h"
 #include "job.h"
 #include "record.h"
 #include "sweep.h"
 
-#include "failure.h"
+#include "common/failure.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,7 @@ static int remove_directory(struct removal *job, const char *base)
     int dir = open(base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0)
         return errno == ENOENT ? 0 : failure_errno(&job->error, errno, "%.200s can't be opened", base);
-    int result = directory_remove(dir, job->id, &job->error);
+    int result = tree_remove(dir, job->id, &job->error);
     close(dir);
     return result;
 }
@@ -59,7 +60,7 @@ static int remove_all(struct removal *job, int dir)
         result = remove_directory(job, known ? record_text(&record, "base") : job->base);
     if (known)
         record_finish(&record);
-    return result == 0 ? directory_remove(job->state_dir, job->id, &job->error) : -1;
+    return result == 0 ? tree_remove(job->state_dir, job->id, &job->error) : -1;
 }
 
 static void remove_run(void *arg)

@@ -1,6 +1,6 @@
 /* report.c: what the host is told of a sandbox; see backend.h. Decides nothing. */
 #include "backend.h"
-#include "failure.h"
+#include "common/failure.h"
 
 #include <errno.h>
 #include <stdio.h>

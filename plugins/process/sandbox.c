@@ -5,7 +5,7 @@
  * begin in any state, also in one that a crash left behind.
  */
 #include "backend.h"
-#include "failure.h"
+#include "common/failure.h"
 #include "job.h"
 #include "link.h"
 

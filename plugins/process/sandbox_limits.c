@@ -2,7 +2,7 @@
 #include "sandbox_limits.h"
 
 #include "cgroup.h"
-#include "failure.h"
+#include "common/failure.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* sweep.c: see sweep.h. */
 #include "sweep.h"
 
-#include "failure.h"
+#include "common/failure.h"
 
 #include <dirent.h>
 #include <errno.h>

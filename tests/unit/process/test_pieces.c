@@ -1,8 +1,9 @@
 /* test_pieces.c: what the process plugin is made of, piece by piece, without a host.
  */
-#include "bytes.h"
 #include "cgroup.h"
 #include "command.h"
+#include "common/bytes.h"
+#include "common/tree.h"
 #include "control_dir.h"
 #include "directory.h"
 #include "logfile.h"
@@ -53,7 +54,7 @@ static int teardown(void **state)
 {
     (void)state;
     int folder = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = chdir("/") == 0 ? directory_remove(folder, root + strlen("/tmp/"), NULL) : -1;
+    int result = chdir("/") == 0 ? tree_remove(folder, root + strlen("/tmp/"), NULL) : -1;
     close(folder);
     close(root_dir);
     return result;
@@ -90,10 +91,10 @@ static void a_tree_is_removed_and_links_out_of_it_are_not_followed(void **state)
     assert_int_equal(mkfifo("tree/fifo", 0600), 0);
     assert_int_equal(chmod("tree/a/b", 0), 0);
     assert_int_equal(chmod("tree/a", 0500), 0);
-    assert_int_equal(directory_remove(root_dir, "tree", NULL), 0);
+    assert_int_equal(tree_remove(root_dir, "tree", NULL), 0);
     assert_false(exists("tree"));
     assert_true(exists("outside/precious"));
-    assert_int_equal(directory_remove(root_dir, "tree", NULL), 0); /* again is no error */
+    assert_int_equal(tree_remove(root_dir, "tree", NULL), 0); /* again is no error */
 }
 
 static void a_link_in_the_place_of_a_tree_is_removed_itself(void **state)
@@ -102,7 +103,7 @@ static void a_link_in_the_place_of_a_tree_is_removed_itself(void **state)
     assert_int_equal(mkdir("outside", 0700), 0);
     write_file("outside/precious", "keep");
     assert_int_equal(symlink("outside", "tree"), 0);
-    assert_int_equal(directory_remove(root_dir, "tree", NULL), 0);
+    assert_int_equal(tree_remove(root_dir, "tree", NULL), 0);
     assert_false(exists("tree"));
     assert_true(exists("outside/precious"));
 }
@@ -120,7 +121,7 @@ static void a_very_deep_tree_is_removed(void **state)
         dir = next;
     }
     close(dir);
-    assert_int_equal(directory_remove(root_dir, "deeper", NULL), 0);
+    assert_int_equal(tree_remove(root_dir, "deeper", NULL), 0);
     assert_false(exists("deeper"));
 }
 
@@ -153,7 +154,7 @@ static void a_tree_that_is_changed_meanwhile_never_leads_outside(void **state)
         for (char name[] = "a"; dir >= 0 && *name < 'j'; name[0]++)
             close(openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
         close(dir);
-        (void)directory_remove(root_dir, "tree", NULL);
+        (void)tree_remove(root_dir, "tree", NULL);
         assert_true(exists("outside/precious"));
     }
     atomic_store(&stop, true);

@@ -1,6 +1,7 @@
 /* test_supervisor.c: the supervisor itself, driven through the protocol of wire.h without a plugin.
  */
-#include "bytes.h"
+#include "common/bytes.h"
+#include "common/tree.h"
 #include "control_dir.h"
 #include "directory.h"
 #include "logfile.h"
@@ -68,7 +69,7 @@ static int teardown(void **state)
     close(run.dir);
     close(run.state_dir);
     int folder = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = directory_remove(folder, run.root + strlen("/tmp/"), NULL);
+    int result = tree_remove(folder, run.root + strlen("/tmp/"), NULL);
     close(folder);
     return result;
 }

@@ -2,8 +2,8 @@
  *
  * After a failed append nothing more is appended and `failed` stays set: a series is checked at its end.
  */
-#ifndef PROCESS_BYTES_H
-#define PROCESS_BYTES_H
+#ifndef PLUGINS_BYTES_H
+#define PLUGINS_BYTES_H
 
 #include <stdbool.h>
 #include <stddef.h>

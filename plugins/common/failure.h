@@ -1,6 +1,6 @@
 /* failure.h: filling a struct sbx_error. */
-#ifndef PROCESS_FAILURE_H
-#define PROCESS_FAILURE_H
+#ifndef PLUGINS_FAILURE_H
+#define PLUGINS_FAILURE_H
 
 #include <sandboxd/error.h>
 
