@@ -16,6 +16,8 @@
  * without.
  *
  *   1.0   first version
+ *   1.1   host: id_prefix(), progress(), log_enabled(); sbx_observation: agent_url; a start that failed as
+ *         UNAVAILABLE or TIMEOUT is followed by remove()
  *
  * Threads. Every function here is called on the host's loop thread, and none of them may block: no
  * disk sync, no connect, no wait for a child. What can only block goes to host->work() (host.h).
@@ -128,7 +130,8 @@ struct sbx_backend_ops {
     void (*close)(struct sbx_backend *backend);
 
     /* Mandatory. Makes and starts a sandbox. Success means that the thing was made and a report() of
-     * its state was given; on failure nothing is left behind. While it is on its way, report() with
+     * its state was given; on failure nothing is left behind. Where that can't be known (SBX_ERR_UNAVAILABLE,
+     * SBX_ERR_TIMEOUT), the host calls remove() until it succeeds. While it is on its way, report() with
      * SBX_STATE_STARTING and a detail tells clients what it waits for. */
     void (*start)(struct sbx_backend *backend, const struct sbx_start *start, sbx_op op);
 

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define SBX_ABI_MAJOR 1
-#define SBX_ABI_MINOR 0
+#define SBX_ABI_MINOR 1
 
 /* Is `member` of `*table` there: covered by the size that its maker gave, and not null? */
 #define SBX_HAS(table, member)                                                                               \
@@ -85,6 +85,11 @@ struct sbx_observation {
     const char *spec_id;
     const char *session_key;
     int64_t created_at_us;
+    /* 1.0 ends here */
+
+    const char *agent_url; /* RUNNING: the agent server's URL as this daemon reaches it, where that is not the
+                            * one that clients use (the daemon runs in a container); null: it is */
+    /* 1.1 ends here */
 };
 
 enum sbx_on_shutdown {
@@ -262,6 +267,19 @@ struct sbx_host {
     void (*post)(struct sbx_backend *backend, sbx_callback call, void *arg);
 
     /* 1.0 ends here */
+
+    /* In open() only: the ids of this backend's new sandboxes begin with `prefix` (a copy is kept), of at most 63
+     * letters, digits, '-', '_' and '.', where its technology needs names with one. */
+    void (*id_prefix)(struct sbx_backend *backend, const char *prefix);
+
+    /* A start in flight gets on (bytes of an image arrive): its time begins anew, and so does the one that the host
+     * gives it. To be called at most once a second, and for real progress only: it is what tells slow from stuck. */
+    void (*progress)(struct sbx_backend *backend, sbx_op op);
+
+    /* From any thread: would a line of that level be written? For what costs something to find out. */
+    int (*log_enabled)(enum sbx_log_level level);
+
+    /* 1.1 ends here */
 };
 
 #ifdef __cplusplus

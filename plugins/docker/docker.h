@@ -1,0 +1,175 @@
+/* docker.h: one configured instance of the docker plugin, and what its files share.
+ *
+ *   docker.c   the entry, opening and closing        watch.c    the engine's event stream, and whether it is there
+ *   start.c    a sandbox's start                      list.c     a full listing
+ *   act.c      pause, resume, stop                    look.c     one container's inspection, applied
+ *   remove.c   its removal                            table.c    the containers that are known
+ *   pull.c     images                                 report.c   what the host is told
+ *   logs.c     output                                 ending.c   why a container ended
+ *   ports.c    host ports                             start_log.c  its output while it starts, at debug level
+ *
+ * Everything here belongs to the loop thread. The engine is the truth about containers; the table holds what it
+ * said last, so that no read asks it.
+ */
+#ifndef DOCKER_DOCKER_H
+#define DOCKER_DOCKER_H
+
+#include "container.h"
+#include "create.h"
+#include "engine.h"
+#include "options.h"
+
+enum {
+    SANDBOX_ID_MAX = 127,
+    CALL_TIMEOUT_MS = 30000,
+    CONTAINER_BUCKETS = 1024,
+    LIST_MAX_BODY = 64 * 1024 * 1024
+};
+
+/* ---- table.c: the containers that this instance knows ---- */
+
+struct container {
+    struct container *next; /* in its bucket */
+    char *name;             /* the sandbox's id */
+    struct facts facts;     /* as last inspected; facts.id "" before the first time */
+    uint64_t applied;       /* the number of the look that they are from (look.c) */
+    uint64_t listed;        /* the number of the listing that saw it last (list.c) */
+    unsigned busy;          /* operations of ours on it: their ends look at it, events need not */
+    bool seen_alive;        /* this instance saw it run: its end would be noticed */
+    bool killed;            /* since it last started somebody sent a signal that ends, or a stop */
+    bool died_alone;        /* an event said that it ended, and nobody had asked */
+    sbx_op start_log;       /* not 0: its output is being logged (start_log.c) */
+};
+
+struct table {
+    struct container *buckets[CONTAINER_BUCKETS];
+    size_t count;
+};
+
+struct docker;
+struct container *table_find(const struct docker *docker, const char *name);
+struct container *table_find_id(const struct docker *docker, const char *engine_id); /* linear */
+struct container *table_add(struct docker *docker, const char *name); /* or the one that is there */
+void table_remove(struct docker *docker, struct container *container);
+void table_finish(struct docker *docker);
+struct container *table_next(const struct docker *docker, size_t *bucket, const struct container *before);
+
+/* ---- ports.c ---- */
+
+struct reserved_port {
+    struct reserved_port *next;
+    uint16_t port;
+};
+
+/* Chooses a host port for each of options->ports: not one of a known container (a stopped one wants its own
+ * back), not one that another start has reserved, and, where the engine is on this host, one that can be bound now.
+ * They are reserved until ports_release(). -1 with err (PORTS_EXHAUSTED, naming the range) when there is none. */
+int ports_choose(struct docker *docker, const struct sbx_json *spec, uint16_t *container_ports,
+                 uint16_t *host_ports, struct sbx_error *err);
+void ports_release(struct docker *docker, const uint16_t *host_ports);
+
+/* ---- look.c ---- */
+
+/* Asks the engine for one container (by name or by its own id), applies what it says and reports it to the host.
+ * `container` NULL with a null `err`: there is none, which was reported too. A container that is not one of
+ * this backend's sandboxes is as good as none. `done` may be NULL; it comes once, never from inside the call. An
+ * answer that is older than one already applied changes nothing. For one that ended the report waits for the tail
+ * of its log; so does `done`. look_finish(), in close(): the looks that nobody waits for any more come to nothing. */
+typedef void (*look_done)(void *arg, const struct sbx_error *err, struct container *container);
+void look_at(struct docker *docker, const char *name, look_done done, void *arg);
+void look_finish(struct docker *docker);
+
+/* ---- ending.c ---- */
+
+/* Finds out why a container that is CONTAINER_EXITED (or CREATED with an error) is, reports it (ENDED, or
+ * STOPPED where somebody stopped it), then calls `done`. Asks for the tail of its log where that is wanted. */
+void ending_report(struct docker *docker, struct container *container, void (*done)(void *arg), void *arg);
+/* An event: it died by itself. Remembered in the store, since the engine does not keep the difference. */
+void ending_note_alone(struct docker *docker, struct container *container);
+void ending_forget(struct docker *docker, struct container *container);
+
+/* ---- report.c ---- */
+
+void report_container(struct docker *docker, const struct container *container); /* any state but an end */
+void report_gone(struct docker *docker, const char *name);
+/* STARTING with a sentence on what it waits for. */
+void report_starting(struct docker *docker, const char *name, const char *detail);
+/* ENDED or STOPPED (error NULL and stopped), with the tail (may be NULL). */
+void report_end(struct docker *docker, const struct container *container, bool stopped,
+                const struct sbx_error *error, const char *log_tail);
+
+/* ---- list.c ---- */
+
+void list_begin(struct docker *docker, sbx_op op);
+void list_cancel(struct docker *docker, sbx_op op);
+
+/* ---- watch.c ---- */
+
+struct watch;
+/* Connects, and goes on for as long as the instance is open. `opened` is called once, when the engine answered for
+ * the first time or did not within 5 s. */
+void watch_begin(struct docker *docker, void (*opened)(struct docker *docker));
+void watch_quiesce(struct docker *docker);
+void watch_end(struct docker *docker);
+/* A call had no answer: is the engine still there? */
+void watch_doubt(struct docker *docker);
+/* Why nothing can be asked of the engine now; NULL: it is there. */
+const struct sbx_error *watch_lost(const struct docker *docker);
+/* What it said of itself (GET /version); NULL before the first time. Borrowed. */
+const struct sbx_json *watch_version(const struct docker *docker);
+
+/* ---- pull.c ---- */
+
+/* One pull of an image for all that wait for it. `progress` gets a sentence for status_detail, at most once a
+ * second; `done` comes once, never from inside the call. */
+struct pull_wait;
+struct pull_wait *pull_join(struct docker *docker, const char *image,
+                            void (*progress)(void *arg, const char *detail),
+                            void (*done)(void *arg, const struct sbx_error *err), void *arg);
+/* Does not wait any longer: no call comes any more. The pull is given up with the last one. */
+void pull_leave(struct pull_wait *wait);
+void pull_finish(struct docker *docker);
+
+/* ---- start.c, act.c, remove.c, logs.c ---- */
+
+void start_begin(struct docker *docker, const struct sbx_start *start, sbx_op op);
+void start_cancel(struct docker *docker, sbx_op op);
+enum verb { VERB_PAUSE, VERB_RESUME, VERB_STOP };
+void act_begin(struct docker *docker, enum verb verb, const char *sandbox_id, sbx_op op);
+void remove_begin(struct docker *docker, const char *sandbox_id, sbx_op op);
+void logs_begin(struct docker *docker, const struct sbx_logs *logs, sbx_op op);
+void logs_ready(struct docker *docker, sbx_op op);
+void logs_cancel(struct docker *docker, sbx_op op);
+/* The last lines of a container's output, at most 4 KiB as the report takes them; "" where they can't be had. */
+void logs_tail(struct docker *docker, const struct container *container,
+               void (*done)(void *arg, const char *tail), void *arg);
+
+/* ---- start_log.c: output while a sandbox starts goes to the log where that shows debug lines ---- */
+
+void start_log_begin(struct docker *docker, const char *sandbox_id, uint64_t deadline_ms);
+void start_log_end(struct docker *docker, const char *sandbox_id); /* it answered, or is gone */
+void start_log_finish(struct docker *docker);
+
+/* ---- the instance ---- */
+
+struct docker {
+    struct sbx_backend *public;
+    const struct sbx_host *host;
+    struct options options;
+    struct engine engine;
+    struct table table;
+    struct reserved_port *reserved;
+    struct watch *watch;
+    struct pull *pulls;
+    struct starting *starts;
+    struct listing *listings;
+    struct log_stream *logs;
+    struct start_log *start_logs;
+    uint64_t listings_begun;
+    uint64_t looks_begun;
+    struct look *looks; /* that have not ended */
+    bool quiesced;
+    bool inside_container; /* the daemon itself: what it asks of "localhost" is at host.docker.internal */
+};
+
+#endif

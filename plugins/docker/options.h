@@ -1,0 +1,77 @@
+/* options.h: the backend's `options:`, checked and in the units that the rest works with.
+ *
+ * docs/docker-backend.md says the same to operators.
+ */
+#ifndef DOCKER_OPTIONS_H
+#define DOCKER_OPTIONS_H
+
+#include <sandboxd/backend.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { OPTIONS_MOUNTS_MAX = 64, OPTIONS_PORTS_MAX = 16, OPTIONS_LIST_MAX = 64 };
+
+enum profile {
+    PROFILE_AGENT_SERVER, /* images of the first seed: each exposed port has a container port of its own */
+    PROFILE_RUNTIME       /* images of the second: container ports equal host ports, a fixed environment */
+};
+enum pause_mode { PAUSE_FREEZE, PAUSE_STOP };
+enum pull_policy { PULL_MISSING, PULL_NEVER, PULL_ALWAYS };
+enum mount_kind { MOUNT_FOLDER, MOUNT_VOLUME, MOUNT_OVERLAY };
+
+struct mount {
+    enum mount_kind kind;
+    char *source; /* absolute path; VOLUME: its name, in which "{id}" stands for the sandbox's id */
+    char *target; /* absolute path in the container */
+    char
+        *mode; /* as the engine takes it after the second colon of a bind ("rw", "ro", "ro,z"); OVERLAY: "" */
+};
+
+struct exposed_port {
+    char *name;        /* AGENT_SERVER, VSCODE, …: also the environment variable with the host port */
+    char *description; /* for people; may be "" */
+    uint16_t container_port;
+    uint16_t first, last; /* the range to choose its host port from; 0: any free one */
+};
+
+struct options {
+    char *host; /* "unix:///path", "tcp://HOST:PORT" */
+    bool tls;   /* tcp only; the three that follow may be NULL */
+    char *tls_ca, *tls_cert, *tls_key;
+    char *container_name_prefix;
+    char *container_url_pattern; /* has "{port}" once, and no slash at its end */
+    uint64_t host_port;          /* where sandboxes reach this daemon; 0: they are told nothing */
+    char *webhook_base;          /* OH_WEBHOOKS_0_BASE_URL; NULL: none */
+    struct mount mounts[OPTIONS_MOUNTS_MAX];
+    uint32_t mounts_len;
+    struct exposed_port ports[OPTIONS_PORTS_MAX];
+    uint32_t ports_len;
+    char *bind_address; /* of published ports: an IP address */
+    char *network;      /* "bridge", "host" or a network's name */
+    bool host_network;
+    bool gpus_all;
+    char *gpus[OPTIONS_LIST_MAX]; /* ids, where it is not all */
+    uint32_t gpus_len;
+    char *platform, *runtime; /* NULL: the engine's */
+    uint64_t memory;          /* bytes; 0: no limit. The same for the next two */
+    uint64_t nano_cpus;
+    uint64_t pids;
+    enum pause_mode pause_mode;
+    enum pull_policy pull_policy;
+    uint64_t stop_timeout_ms;
+    char *extra_hosts[OPTIONS_LIST_MAX];
+    uint32_t extra_hosts_len;
+    char *kwargs; /* a JSON object's text, merged into the create request; NULL: none */
+    enum sbx_on_shutdown on_shutdown;
+    char *overlay_base;  /* NULL: no mount is an overlay */
+    char *docker_config; /* folder of config.json with the registries' credentials; NULL: there is none */
+    enum profile profile;
+};
+
+/* Fills `options`. Each thing wrong is told through `check`, all of them; with a NULL `check` the first is
+ * left in `err` (may be NULL otherwise). -1 when there was one; options_finish() is due either way. */
+int options_parse(struct options *options, const struct sbx_host *host, struct sbx_check *check,
+                  const struct sbx_backend_config *config, struct sbx_error *err);
+void options_finish(struct options *options);
+
+#endif
