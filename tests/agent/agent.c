@@ -120,6 +120,36 @@ static void say_who(const char *head, struct reply *reply)
              "{\"sandbox_id\": \"%s\", \"pid\": %d, \"session_key_matches\": %s}", id, (int)getpid(), match);
 }
 
+/* What a sandbox sees of its mounts. */
+static void read_file(const char *path, struct reply *reply)
+{
+    char text[1024], printable[2048];
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        reply->status = 404;
+        snprintf(reply->body, sizeof reply->body, "{\"detail\": \"%s\"}", strerror(errno));
+        return;
+    }
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    print_json_text(printable, sizeof printable, text);
+    snprintf(reply->body, sizeof reply->body, "{\"text\": \"%s\"}", printable);
+}
+
+static void write_file(const char *query, struct reply *reply)
+{
+    char path[256], text[1024];
+    parameter(query, "path", path, sizeof path);
+    parameter(query, "text", text, sizeof text);
+    FILE *file = fopen(path, "we");
+    if (!file || fputs(text, file) < 0 || fflush(file) != 0) {
+        reply->status = 500;
+        snprintf(reply->body, sizeof reply->body, "{\"detail\": \"%s\"}", strerror(errno));
+    }
+    if (file)
+        fclose(file);
+}
+
 static void answer_get(struct agent *agent, const char *path, const char *query, const char *head,
                        struct reply *reply)
 {
@@ -144,6 +174,8 @@ static void answer_get(struct agent *agent, const char *path, const char *query,
         const char *text = getenv(parameter(query, "name", name, sizeof name));
         print_json_text(value, sizeof value, text ? text : "");
         snprintf(reply->body, sizeof reply->body, text ? "{\"value\": \"%s\"}" : "{\"value\": null}", value);
+    } else if (strcmp(path, "/file") == 0) {
+        read_file(parameter(query, "path", name, sizeof name), reply);
     } else {
         reply->status = 404;
         snprintf(reply->body, sizeof reply->body, "{\"detail\": \"Not Found\"}");
@@ -162,6 +194,8 @@ static void answer_post(struct agent *agent, const char *path, const char *query
         allocate(parameter(query, "bytes", value, sizeof value), reply);
     else if (strcmp(path, "/hang") == 0)
         agent->hang = true;
+    else if (strcmp(path, "/file") == 0)
+        write_file(query, reply);
     else
         reply->status = 404;
 }

@@ -19,8 +19,8 @@ static const char usage[] =
     "  --fork-away        leave a child in a session of its own\n"
     "  --ignore-term      ignore SIGTERM\n"
     "  --hang-health      accept connections and never answer, until POST /unhang\n"
-    "GET  /alive /health /ready /server_info /whoami /env?name=X\n"
-    "POST /exit?code=N /health?status=N /alloc?bytes=N /hang /unhang\n";
+    "GET  /alive /health /ready /server_info /whoami /env?name=X /file?path=P\n"
+    "POST /exit?code=N /health?status=N /alloc?bytes=N /hang /unhang /file?path=P&text=T\n";
 
 enum flag {
     FLAG_PORT = 256,
