@@ -169,6 +169,8 @@ struct docker {
     uint64_t looks_begun;
     struct look *looks; /* that have not ended */
     bool quiesced;
+    sbx_op opening;                     /* open() in flight */
+    struct confirmation *confirmations; /* confirm() in flight (docker.c) */
     bool inside_container; /* the daemon itself: what it asks of "localhost" is at host.docker.internal */
 };
 

@@ -1,0 +1,303 @@
+/* docker.c: the docker plugin: its entry in the ABI, how an instance opens and closes, and the two operations that
+ * are answered from what is known already (confirm, describe). It asks the engine for nothing itself; every other
+ * operation belongs to the file that docker.h names for it.
+ */
+#include "docker.h"
+#include "common/failure.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A confirm() that waits for a look at its container. */
+struct confirmation {
+    struct confirmation *next; /* docker->confirmations */
+    struct docker *docker;
+    sbx_op op; /* 0: given up */
+};
+
+static struct docker *self_of(const struct sbx_backend *backend)
+{
+    return backend->self;
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static int validate(const struct sbx_host *host, struct sbx_check *check,
+                    const struct sbx_backend_config *config)
+{
+    struct options options;
+    int result = options_parse(&options, host, check, config, NULL);
+    options_finish(&options);
+    return result;
+}
+
+static void opened(struct docker *docker)
+{
+    sbx_op op = docker->opening;
+    docker->opening = 0;
+    docker->host->complete(docker->public, op, NULL);
+}
+
+static void open_backend(struct sbx_backend *public, const struct sbx_backend_config *config, sbx_op op)
+{
+    const struct sbx_host *host = public->host;
+    struct docker *docker = calloc(1, sizeof *docker);
+    if (!docker)
+        abort();
+    struct sbx_error error;
+    if (options_parse(&docker->options, host, NULL, config, &error) != 0) {
+        options_finish(&docker->options);
+        free(docker);
+        host->complete(public, op, &error);
+        return;
+    }
+    docker->public = public;
+    docker->host = host;
+    docker->opening = op;
+    /* What Docker, and what Podman puts into each container. */
+    docker->inside_container = access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
+    public->self = docker;
+    engine_init(&docker->engine, public, &docker->options);
+    host->id_prefix(public, docker->options.container_name_prefix);
+    host->on_shutdown(public, docker->options.on_shutdown);
+    watch_begin(docker, opened);
+}
+
+static void quiesce(struct sbx_backend *public)
+{
+    struct docker *docker = self_of(public);
+    docker->quiesced = true;
+    watch_quiesce(docker);
+}
+
+/* What makes calls goes before what they are about, and the engine after all that may call it. */
+static void close_backend(struct sbx_backend *public)
+{
+    struct docker *docker = self_of(public);
+    look_finish(docker);
+    for (struct confirmation *confirmation; (confirmation = docker->confirmations);) {
+        docker->confirmations = confirmation->next;
+        free(confirmation);
+    }
+    pull_finish(docker);
+    start_log_finish(docker);
+    watch_end(docker);
+    table_finish(docker);
+    engine_finish(&docker->engine);
+    options_finish(&docker->options);
+    free(docker);
+    public->self = NULL;
+}
+
+/* ---- operations ------------------------------------------------------------------------------ */
+
+/* The host asks nothing of a backend that can't be reached, but it may hear of the loss a turn later. */
+static bool refuse_lost(struct docker *docker, sbx_op op)
+{
+    const struct sbx_error *why = watch_lost(docker);
+    if (why)
+        docker->host->complete(docker->public, op, why);
+    return why != NULL;
+}
+
+static void start(struct sbx_backend *public, const struct sbx_start *start, sbx_op op)
+{
+    if (!refuse_lost(self_of(public), op))
+        start_begin(self_of(public), start, op);
+}
+
+static void act(struct docker *docker, enum verb verb, const char *id, sbx_op op)
+{
+    if (!refuse_lost(docker, op))
+        act_begin(docker, verb, id, op);
+}
+
+static void pause_sandbox(struct sbx_backend *public, const char *id, sbx_op op)
+{
+    act(self_of(public), VERB_PAUSE, id, op);
+}
+
+static void resume(struct sbx_backend *public, const char *id, sbx_op op)
+{
+    act(self_of(public), VERB_RESUME, id, op);
+}
+
+static void stop(struct sbx_backend *public, const char *id, sbx_op op)
+{
+    act(self_of(public), VERB_STOP, id, op);
+}
+
+static void remove_sandbox(struct sbx_backend *public, const char *id, sbx_op op)
+{
+    if (!refuse_lost(self_of(public), op))
+        remove_begin(self_of(public), id, op);
+}
+
+static void list(struct sbx_backend *public, sbx_op op)
+{
+    if (!refuse_lost(self_of(public), op))
+        list_begin(self_of(public), op);
+}
+
+static void logs(struct sbx_backend *public, const struct sbx_logs *logs, sbx_op op)
+{
+    if (!refuse_lost(self_of(public), op))
+        logs_begin(self_of(public), logs, op);
+}
+
+static void stream_ready(struct sbx_backend *public, sbx_op op)
+{
+    logs_ready(self_of(public), op);
+}
+
+/* ---- confirm --------------------------------------------------------------------------------- */
+
+static void confirm_end(struct docker *docker, const struct sbx_error *why_not,
+                        const struct container *container, sbx_op op)
+{
+    struct sbx_error error;
+    if (!why_not && (!container || container->facts.state != CONTAINER_RUNNING)) {
+        failure_set(&error, SBX_ERR_CONFLICT, "NOT_RUNNING",
+                    "its container does not run: what answered on its port is another program");
+        why_not = &error;
+    }
+    if (!why_not)
+        start_log_end(docker, container->name);
+    docker->host->complete(docker->public, op, why_not);
+}
+
+static void confirm_looked(void *arg, const struct sbx_error *err, struct container *container)
+{
+    struct confirmation *confirmation = arg;
+    struct docker *docker = confirmation->docker;
+    struct confirmation **at = &docker->confirmations;
+    while (*at != confirmation)
+        at = &(*at)->next;
+    *at = confirmation->next;
+    if (confirmation->op)
+        confirm_end(docker, err, container, confirmation->op);
+    free(confirmation);
+}
+
+/* The engine holds a published port itself, so who answers there is the container. On the host's network anybody
+ * may have taken the port, and the container have ended for it: the event of that may still be on its way. */
+static void confirm(struct sbx_backend *public, const char *id, sbx_op op)
+{
+    struct docker *docker = self_of(public);
+    const struct container *container = table_find(docker, id);
+    if (!container || !container->facts.host_network) {
+        confirm_end(docker, NULL, container, op);
+        return;
+    }
+    struct confirmation *confirmation = calloc(1, sizeof *confirmation);
+    if (!confirmation)
+        abort();
+    *confirmation = (struct confirmation){.next = docker->confirmations, .docker = docker, .op = op};
+    docker->confirmations = confirmation;
+    look_at(docker, id, confirm_looked, confirmation);
+}
+
+static void confirm_cancel(struct docker *docker, sbx_op op)
+{
+    for (struct confirmation *confirmation = docker->confirmations; confirmation;
+         confirmation = confirmation->next) {
+        if (confirmation->op != op)
+            continue;
+        confirmation->op = 0;
+        struct sbx_error error;
+        failure_set(&error, SBX_ERR_CANCELLED, SBX_CODE_BACKEND_TIMEOUT,
+                    "it was given up before the engine had said whether the container runs");
+        docker->host->complete(docker->public, op, &error);
+        return;
+    }
+}
+
+/* ---- describe -------------------------------------------------------------------------------- */
+
+static void describe(struct sbx_backend *public, sbx_op op)
+{
+    struct docker *docker = self_of(public);
+    const struct sbx_json_api *json = docker->host->json;
+    const struct sbx_json *version = watch_version(docker);
+    static const struct {
+        const char *ours, *engines;
+    } members[] = {{"engine", "Version"}, {"os", "Os"}, {"arch", "Arch"}, {"kernel", "KernelVersion"}};
+    sbx_json *facts = json->new_object();
+    json->set(facts, "host", json->new_string(docker->options.host));
+    if (version)
+        json->set(facts, "api", json->new_string(docker->engine.version));
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        const char *text = json->string(json->get(version, members[i].engines), NULL);
+        if (text)
+            json->set(facts, members[i].ours, json->new_string(text));
+    }
+    json->set(facts, "containers", json->new_integer((int64_t)docker->table.count));
+    size_t len;
+    const char *text = json->text(facts, &len);
+    docker->host->result(public, op, text, len);
+    docker->host->complete(public, op, NULL);
+    json->free(facts);
+}
+
+/* ---- cancelling ------------------------------------------------------------------------------ */
+
+/* Opening, pausing, resuming and removing are short, or should be finished: they just go on. */
+static void cancel(struct sbx_backend *public, sbx_op op)
+{
+    struct docker *docker = self_of(public);
+    if (!docker)
+        return; /* it was not opened */
+    start_cancel(docker, op);
+    list_cancel(docker, op);
+    logs_cancel(docker, op);
+    confirm_cancel(docker, op);
+}
+
+/* ---- the ABI --------------------------------------------------------------------------------- */
+
+static const struct sbx_backend_ops ops = {
+    .size = sizeof ops,
+    .validate = validate,
+    .open = open_backend,
+    .quiesce = quiesce,
+    .close = close_backend,
+    .start = start,
+    .pause = pause_sandbox,
+    .resume = resume,
+    .remove = remove_sandbox,
+    .list = list,
+    .cancel = cancel,
+    .logs = logs,
+    .stream_ready = stream_ready,
+    .confirm = confirm,
+    .describe = describe,
+    .stop = stop,
+};
+
+/* The image that OpenHands runs, as it runs it: its entry point is the agent server, so the command is arguments
+ * alone, and the port is the one that `exposed_ports` calls AGENT_SERVER. VS Code stays on, being among
+ * `exposed_ports`; the desktop, which nothing is published for, is off. */
+static const char default_spec[] = "{\"id\":\"ghcr.io/openhands/agent-server:latest-python\","
+                                   "\"command\":[\"--port\",\"8000\"],"
+                                   "\"initial_env\":{"
+                                   "\"OPENVSCODE_SERVER_ROOT\":\"/openhands/.openvscode-server\","
+                                   "\"OH_ENABLE_VNC\":\"0\","
+                                   "\"LOG_JSON\":\"true\","
+                                   "\"OH_CONVERSATIONS_PATH\":\"/workspace/conversations\","
+                                   "\"OH_BASH_EVENTS_DIR\":\"/workspace/bash_events\"},"
+                                   "\"working_dir\":\"/workspace/project\"}";
+
+const struct sbx_plugin sandboxd_plugin = {
+    .magic = SBX_PLUGIN_MAGIC,
+    .size = sizeof sandboxd_plugin,
+    .abi_major = SBX_ABI_MAJOR,
+    .abi_minor = SBX_ABI_MINOR,
+    .min_host_minor = 1,
+    .name = "docker",
+    .version = "0.1.0",
+    .health_check_path = "/health",
+    .default_max_sandboxes = 5,
+    .ops = &ops,
+    .default_spec_json = default_spec,
+};
