@@ -14,8 +14,11 @@ void refusal_of(struct sbx_error *err, int status, const char *message);
 /* A published port is in use, by a container or by another program: another one may do. */
 #define CODE_PORT_TAKEN "PORT_TAKEN"
 bool refusal_is_port_taken(const struct sbx_error *err);
-/* No such container (image, volume, network). */
+/* No such container, volume or image. A network that is missing is BACKEND_REFUSED: the container that was to join
+ * it is there. */
 bool refusal_is_not_found(const struct sbx_error *err);
+/* A conflict: somebody removes that container already. */
+bool refusal_is_being_removed(const struct sbx_error *err);
 /* There was no answer, or none in time: what was asked for may have happened. */
 bool refusal_is_unknown(const struct sbx_error *err);
 
