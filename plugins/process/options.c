@@ -1,190 +1,55 @@
 /* options.c: see options.h. Reads user and group names; makes and opens nothing. */
 #include "options.h"
 
-#include "common/failure.h"
+#include "common/option_reader.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <grp.h>
-#include <math.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-struct reader {
-    struct options *options;
-    const struct sbx_host *host;
-    struct sbx_check *check;
-    struct sbx_error *err;
-    unsigned errors;
-};
-
-static void complain(struct reader *reader, const char *path, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void complain(struct reader *reader, const char *path, const char *format, ...)
-{
-    char message[400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    if (reader->check)
-        reader->host->option_error(reader->check, path, message);
-    else if (reader->errors == 0)
-        failure_set(reader->err, SBX_ERR_INVALID, "INVALID_OPTIONS", "%s: %s", path, message);
-    reader->errors++;
-}
-
-/* ---- one type each: the value, or a complaint ------------------------------------------------ */
-
-enum type { TYPE_TEXT, TYPE_PATH, TYPE_INTEGER, TYPE_SIZE, TYPE_DURATION, TYPE_CPUS };
-
-struct option {
-    const char *path;
-    enum type type;
-    size_t offset; /* of char * or uint64_t in struct options */
-    uint64_t min, max;
-    const char *otherwise; /* default of a text; NULL: the number below */
-    uint64_t number;
-};
-
 #define MIB (UINT64_C(1024) * 1024)
 #define AT(member) offsetof(struct options, member)
-static const struct option table[] = {
-    {"base_working_dir", TYPE_PATH, AT(base_working_dir), 0, 0, "/tmp/openhands-sandboxes", 0},
-    {"base_port", TYPE_INTEGER, AT(base_port), 1, 65535, NULL, 8000},
-    {"python_executable", TYPE_TEXT, AT(python_executable), 0, 0, "python3", 0},
-    {"agent_server_module", TYPE_TEXT, AT(agent_server_module), 0, 0, "openhands.agent_server", 0},
-    {"stop_timeout", TYPE_DURATION, AT(stop_timeout_ms), 0, 3600000, NULL, 10000},
-    {"log_size", TYPE_SIZE, AT(log_size), 4096, 1024 * MIB, NULL, MIB},
-    {"limits.memory", TYPE_SIZE, AT(memory), MIB, UINT64_MAX / 2, NULL, 0},
-    {"limits.cpu", TYPE_CPUS, AT(cpu_milli), 10, 1024000, NULL, 0},
-    {"limits.pids", TYPE_INTEGER, AT(pids), 1, 4194304, NULL, 0},
-    {"limits.files", TYPE_INTEGER, AT(files), 16, 1048576, NULL, 0},
+
+static const struct option limits[] = {
+    {"memory", OPTION_SIZE, AT(memory), .min = MIB, .max = UINT64_MAX / 2},
+    {"cpu", OPTION_CPUS, AT(cpu_milli), .min = 10, .max = 1024000},
+    {"pids", OPTION_INTEGER, AT(pids), .min = 1, .max = 4194304},
+    {"files", OPTION_INTEGER, AT(files), .min = 16, .max = 1048576},
 };
-/* Those read by functions of their own, further down. */
-static const char *const others[] = {"on_shutdown", "run_as", "pass_env", "limits"};
-enum { TABLE_LEN = sizeof table / sizeof *table, OTHERS_LEN = sizeof others / sizeof *others };
+static const struct option_table limits_table = {"limit", limits, sizeof limits / sizeof *limits};
 
-static void copy_text(char **to, const char *text)
-{
-    free(*to);
-    *to = strdup(text);
-    if (!*to)
-        abort();
-}
-
-/* A decimal number with one of the units, as in "64KiB"; a bare one counts in `units[0]`. */
-struct unit {
-    const char *name;
-    double factor;
+static const struct option all[] = {
+    {"base_working_dir", OPTION_PATH, AT(base_working_dir), .text = "/tmp/openhands-sandboxes"},
+    {"base_port", OPTION_INTEGER, AT(base_port), .min = 1, .max = 65535, .number = 8000},
+    {"python_executable", OPTION_TEXT, AT(python_executable), .text = "python3"},
+    {"agent_server_module", OPTION_TEXT, AT(agent_server_module), .text = "openhands.agent_server"},
+    {.name = "on_shutdown", .type = OPTION_OTHER},
+    {"stop_timeout", OPTION_DURATION, AT(stop_timeout_ms), .max = 3600000, .number = 10000},
+    {.name = "run_as", .type = OPTION_OTHER},
+    {"limits", OPTION_MAPPING, .nested = &limits_table},
+    {"log_size", OPTION_SIZE, AT(log_size), .min = 4096, .max = 1024 * MIB, .number = MIB},
+    {.name = "pass_env", .type = OPTION_OTHER},
 };
-
-static bool read_measure(const struct sbx_json_api *json, const sbx_json *value, const struct unit *units,
-                         double *result)
-{
-    enum sbx_json_type type = json->type(value);
-    if (type == SBX_JSON_INT || type == SBX_JSON_DOUBLE) {
-        *result = json->number(value, -1) * units[0].factor;
-        return *result >= 0;
-    }
-    const char *text = json->string(value, "");
-    if (!isdigit((unsigned char)*text))
-        return false;
-    char *end;
-    double number = strtod(text, &end);
-    if (!isfinite(number) || memchr(text, 'x', (size_t)(end - text)) ||
-        memchr(text, 'X', (size_t)(end - text)))
-        return false;
-    for (; units->name; units++)
-        if (strcmp(end, units->name) == 0) {
-            *result = number * units->factor;
-            return true;
-        }
-    return false;
-}
-
-static const struct unit sizes[] = {
-    {"", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {"TiB", 1099511627776}, {NULL, 0}};
-static const struct unit durations[] = {{"", 1000},   {"ms", 1},      {"s", 1000},
-                                        {"m", 60000}, {"h", 3600000}, {NULL, 0}};
-static const struct unit cpus[] = {{"", 1000}, {NULL, 0}};
-
-static void read_text(struct reader *reader, const struct option *option, const sbx_json *value)
-{
-    const char *text = reader->host->json->string(value, NULL);
-    if (option->type == TYPE_PATH && (!text || *text != '/' || strlen(text) > 1024))
-        complain(reader, option->path, "must be an absolute path of at most 1024 bytes");
-    else if (!text || *text == '\0')
-        complain(reader, option->path, "must be a text that is not empty");
-    else
-        copy_text((char **)(void *)((char *)reader->options + option->offset), text);
-}
-
-static void read_number(struct reader *reader, const struct option *option, const sbx_json *value)
-{
-    const struct sbx_json_api *json = reader->host->json;
-    uint64_t *to = (uint64_t *)(void *)((char *)reader->options + option->offset);
-    double number = -1;
-    bool ok = false;
-    const char *what;
-    char range[120] = "";
-    switch (option->type) {
-    case TYPE_SIZE:
-        ok = read_measure(json, value, sizes, &number);
-        what = "a size such as 64KiB or 1MiB";
-        snprintf(range, sizeof range,
-                 option->max <= 1024 * MIB ? ", from %lu bytes to %lu" : ", at least %lu bytes",
-                 (unsigned long)option->min, (unsigned long)option->max);
-        break;
-    case TYPE_DURATION:
-        ok = read_measure(json, value, durations, &number);
-        what = "a duration such as 500ms or 10s";
-        snprintf(range, sizeof range, ", at most %lus", (unsigned long)option->max / 1000);
-        break;
-    case TYPE_CPUS:
-        ok = read_measure(json, value, cpus, &number);
-        what = "a number of processors such as 1.5";
-        snprintf(range, sizeof range, ", from %g to %g", (double)option->min / 1000,
-                 (double)option->max / 1000);
-        break;
-    default:
-        ok = json->type(value) == SBX_JSON_INT;
-        number = json->number(value, -1);
-        what = "a whole number";
-        snprintf(range, sizeof range, " from %lu to %lu", (unsigned long)option->min,
-                 (unsigned long)option->max);
-        break;
-    }
-    if (!ok || number < (double)option->min || number > (double)option->max)
-        complain(reader, option->path, "must be %s%s", what, range);
-    else
-        *to = (uint64_t)(number + 0.5);
-}
+static const struct option_table table = {"option", all, sizeof all / sizeof *all};
 
 /* ---- options with rules of their own --------------------------------------------------------- */
 
-static void read_on_shutdown(struct reader *reader, const sbx_json *value)
-{
-    static const char *const names[] = {"keep", "pause", "stop", "remove"};
-    const char *text = reader->host->json->string(value, "");
-    for (unsigned i = 0; i < 4; i++)
-        if (strcmp(text, names[i]) == 0) {
-            reader->options->on_shutdown = (enum sbx_on_shutdown)i;
-            return;
-        }
-    complain(reader, "on_shutdown", "must be keep, pause, stop or remove");
-}
+struct reader {
+    struct option_reader base;
+    struct options *options;
+};
 
 static void read_pass_env(struct reader *reader, const sbx_json *value)
 {
-    const struct sbx_json_api *json = reader->host->json;
+    const struct sbx_json_api *json = reader->base.host->json;
     if (json->type(value) != SBX_JSON_ARRAY || json->length(value) > OPTIONS_NAMES_MAX) {
-        complain(reader, "pass_env", "must be a list of at most %d names of environment variables",
-                 OPTIONS_NAMES_MAX);
+        option_complain(&reader->base, "pass_env",
+                        "must be a list of at most %d names of environment variables", OPTIONS_NAMES_MAX);
         return;
     }
     for (size_t i = 0; i < json->length(value); i++) {
@@ -192,9 +57,9 @@ static void read_pass_env(struct reader *reader, const sbx_json *value)
         if (*name == '\0' || strchr(name, '=')) {
             char path[32];
             snprintf(path, sizeof path, "pass_env[%zu]", i);
-            complain(reader, path, "must be the name of an environment variable");
+            option_complain(&reader->base, path, "must be the name of an environment variable");
         } else {
-            copy_text(&reader->options->pass_env[reader->options->pass_env_len++], name);
+            option_copy(&reader->options->pass_env[reader->options->pass_env_len++], name);
         }
     }
 }
@@ -221,11 +86,12 @@ static bool find_user(struct reader *reader, const char *user, bool group_given)
     if (read_id(user, &options->uid))
         (void)getpwuid_r(options->uid, &entry, texts, sizeof texts, &found);
     else if ((void)getpwnam_r(user, &entry, texts, sizeof texts, &found), !found) {
-        complain(reader, "run_as", "there is no user \"%s\"", user);
+        option_complain(&reader->base, "run_as", "there is no user \"%s\"", user);
         return false;
     }
     if (!found && !group_given) {
-        complain(reader, "run_as", "there is no user %s, so a group must be named too: %s:GROUP", user, user);
+        option_complain(&reader->base, "run_as",
+                        "there is no user %s, so a group must be named too: %s:GROUP", user, user);
         return false;
     }
     if (!found)
@@ -246,7 +112,7 @@ static bool find_user(struct reader *reader, const char *user, bool group_given)
 static void read_run_as(struct reader *reader, const sbx_json *value)
 {
     struct options *options = reader->options;
-    const char *text = reader->host->json->string(value, "");
+    const char *text = reader->base.host->json->string(value, "");
     char user[256];
     int len = snprintf(user, sizeof user, "%s", text);
     char *colon = strchr(user, ':');
@@ -254,11 +120,12 @@ static void read_run_as(struct reader *reader, const sbx_json *value)
         *colon = '\0';
     const char *group = colon ? colon + 1 : NULL;
     if (*user == '\0' || len < 0 || (size_t)len >= sizeof user || (group && *group == '\0')) {
-        complain(reader, "run_as", "must be a user, or user:group");
+        option_complain(&reader->base, "run_as", "must be a user, or user:group");
         return;
     }
     if (geteuid() != 0) {
-        complain(reader, "run_as", "only a daemon that runs as root can run sandboxes as another user");
+        option_complain(&reader->base, "run_as",
+                        "only a daemon that runs as root can run sandboxes as another user");
         return;
     }
     if (group && !read_id(group, &options->gid)) {
@@ -266,7 +133,7 @@ static void read_run_as(struct reader *reader, const sbx_json *value)
         char texts[8192];
         (void)getgrnam_r(group, &entry, texts, sizeof texts, &found);
         if (!found) {
-            complain(reader, "run_as", "there is no group \"%s\"", group);
+            option_complain(&reader->base, "run_as", "there is no group \"%s\"", group);
             return;
         }
         options->gid = found->gr_gid;
@@ -278,78 +145,26 @@ static void read_run_as(struct reader *reader, const sbx_json *value)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static void check_names(struct reader *reader, const sbx_json *object, const char *prefix)
-{
-    const struct sbx_json_api *json = reader->host->json;
-    for (size_t i = 0; i < json->length(object); i++) {
-        char path[128];
-        snprintf(path, sizeof path, "%s%.64s", prefix, json->member(object, i, NULL));
-        bool known = false;
-        for (unsigned at = 0; at < TABLE_LEN; at++)
-            known |= strcmp(table[at].path, path) == 0 && (*prefix != '\0' || !strchr(path, '.'));
-        for (unsigned at = 0; *prefix == '\0' && at < OTHERS_LEN; at++)
-            known |= strcmp(others[at], path) == 0;
-        if (!known && *prefix)
-            complain(reader, path, "unknown limit; there are memory, cpu, pids and files");
-        else if (!known)
-            complain(reader, path,
-                     "unknown option; there are base_working_dir, base_port, python_executable, "
-                     "agent_server_module, on_shutdown, stop_timeout, run_as, limits, log_size and pass_env");
-    }
-}
-
-/* A null is as good as nothing: in YAML it is what an empty value is. */
-static const sbx_json *given(const struct sbx_json_api *json, const sbx_json *object, const char *key)
-{
-    const sbx_json *value = json->get(object, key);
-    return json->type(value) == SBX_JSON_NULL ? NULL : value;
-}
-
 int options_parse(struct options *options, const struct sbx_host *host, struct sbx_check *check,
                   const struct sbx_backend_config *config, struct sbx_error *err)
 {
-    const struct sbx_json_api *json = host->json;
-    struct reader reader = {.options = options, .host = host, .check = check, .err = err};
+    static const char *const shutdowns[] = {"keep", "pause", "stop", "remove", NULL};
+    struct reader reader = {.base = {.host = host, .check = check, .err = err}, .options = options};
     *options = (struct options){.on_shutdown = SBX_SHUTDOWN_KEEP};
-    for (unsigned i = 0; i < TABLE_LEN; i++) {
-        void *to = (char *)options + table[i].offset;
-        if (table[i].otherwise)
-            copy_text(to, table[i].otherwise);
-        else
-            *(uint64_t *)to = table[i].number;
-    }
-    const char *why = "";
-    sbx_json *root = json->parse(config->options_json, config->options_len, &why);
-    if (json->type(root) != SBX_JSON_OBJECT) {
-        complain(&reader, "", "must be a mapping of options");
-        json->free(root);
+    option_defaults(&table, options);
+    sbx_json *root = option_parse(&reader.base, config);
+    if (!root)
         return -1;
-    }
-    const sbx_json *limits = given(json, root, "limits");
-    check_names(&reader, root, "");
-    if (limits && json->type(limits) != SBX_JSON_OBJECT)
-        complain(&reader, "limits", "must be a mapping of memory, cpu, pids and files");
-    else
-        check_names(&reader, limits, "limits.");
-    for (unsigned i = 0; i < TABLE_LEN; i++) {
-        bool limit = strncmp(table[i].path, "limits.", 7) == 0;
-        const sbx_json *value = given(json, limit ? limits : root, table[i].path + (limit ? 7 : 0));
-        if (!value)
-            continue;
-        if (table[i].type == TYPE_TEXT || table[i].type == TYPE_PATH)
-            read_text(&reader, &table[i], value);
-        else
-            read_number(&reader, &table[i], value);
-    }
-    const sbx_json *value;
-    if ((value = given(json, root, "on_shutdown")))
-        read_on_shutdown(&reader, value);
-    if ((value = given(json, root, "run_as")))
+    option_read(&reader.base, "", root, &table, options);
+    const sbx_json *value = option_given(&reader.base, root, "on_shutdown");
+    options->on_shutdown =
+        (enum sbx_on_shutdown)option_choice(&reader.base, "on_shutdown", value, shutdowns, SBX_SHUTDOWN_KEEP);
+    if ((value = option_given(&reader.base, root, "run_as")))
         read_run_as(&reader, value);
-    if ((value = given(json, root, "pass_env")))
+    if ((value = option_given(&reader.base, root, "pass_env")))
         read_pass_env(&reader, value);
-    json->free(root);
-    return reader.errors == 0 ? 0 : -1;
+    host->json->free(root);
+    return reader.base.errors == 0 ? 0 : -1;
 }
 
 void options_finish(struct options *options)
