@@ -106,8 +106,8 @@ void list_cancel(struct docker *docker, sbx_op op);
 /* ---- watch.c ---- */
 
 struct watch;
-/* Connects, and goes on for as long as the instance is open. `opened` is called once, when the engine answered for
- * the first time or did not within 5 s. */
+/* Connects, and goes on for as long as the instance is open. `opened` is called once, when the first attempt has
+ * ended: the engine is watched, or it did not answer within 5 s and the host was told why. */
 void watch_begin(struct docker *docker, void (*opened)(struct docker *docker));
 void watch_quiesce(struct docker *docker);
 void watch_end(struct docker *docker);

@@ -14,11 +14,14 @@ struct engine {
     const struct options *options; /* borrowed: host and TLS */
     char *base;                    /* "http://localhost" or "https://HOST:PORT" */
     char *socket;                  /* path; NULL: TCP */
-    char version[16]; /* spoken, "1.41": put in front of each path once engine_agree() was called */
+    char version[16];          /* spoken, "1.41": put in front of each path once engine_agree() was called */
+    struct engine_call *calls; /* not answered yet */
+    int64_t date_s; /* the engine's clock when it began its last answer, in seconds since 1970-01-01
+                                * UTC (RFC 9110, section 6.6.1); 0: it never said */
 };
 
 void engine_init(struct engine *engine, struct sbx_backend *public, const struct options *options);
-void engine_finish(struct engine *engine);
+void engine_finish(struct engine *engine); /* cancels what is not answered */
 /* Takes the answer of GET /version: speaks 1.41, or the least that a newer engine still speaks. -1 with err
  * when that engine is too old. */
 int engine_agree(struct engine *engine, const struct sbx_json *version, struct sbx_error *err);
@@ -34,10 +37,12 @@ struct engine_request {
     const char *header;          /* one more header, "X-Registry-Auth: …"; NULL: none */
     uint32_t timeout_ms;         /* whole answers: of the call, 0: 30 s. Streams: without a byte, 0: never */
     uint32_t max_body;           /* of a whole answer; 0: 1 MiB */
+    bool unversioned;            /* no version in front: for GET /version and GET /_ping */
 };
 
 /* `error` NULL: the status was 2xx or 304. `body` is the JSON answer; NULL where there was none, or another
- * sort of body. Borrowed for the callback. `status` 0: there was no answer. */
+ * sort of body. Borrowed for the callback. `status` 0: there was no answer. Where there was none, or none that makes
+ * sense, the error is BACKEND_UNAVAILABLE or BACKEND_TIMEOUT and names the method and the path. */
 typedef void (*engine_done)(void *arg, const struct sbx_error *error, int status,
                             const struct sbx_json *body);
 
