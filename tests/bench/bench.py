@@ -1,12 +1,13 @@
 """The figures of sandboxd: one line each, with the floor or the peer that was measured in the same run.
 
---smoke runs everything briefly and judges nothing. Otherwise the exit code is 1 where a bound is not kept.
+usage: bench.py [--smoke] [PART…]: all parts, or those named (starts, reads, hanging, many, memory, idle). --smoke runs
+everything briefly and judges nothing. Otherwise the exit code is 1 where a bound is not kept. Those of the docker
+backend: docker_bench.py.
 """
 
 import re
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,33 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+from figures import SECONDS, SMOKE, figure, finish, middle, milliseconds, skipped, wrk  # noqa: E402
 from harness import AGENT, BUILD, TEST_PLUGINS, Daemon, free_port, wait_until  # noqa: E402
 
-SMOKE = "--smoke" in sys.argv
 STARTS = 5 if SMOKE else 50
-SECONDS = 1 if SMOKE else 4
 MANY = 50 if SMOKE else 1000
 IDLE_SECONDS = 1 if SMOKE else 10
-CONNECTIONS = 8
-failed = []
-
-
-def figure(name, text, kept):
-    """One line; `kept` says whether the bound that the text names is kept."""
-    verdict = "" if SMOKE else "  ok" if kept else "  NOT KEPT"
-    print(f"{name:<22} {text}{verdict}", flush=True)
-    if not kept:
-        failed.append(name)
-
-
-def milliseconds(call, count):
-    """The times of `count` calls, in order of size."""
-    times = []
-    for _ in range(count):
-        begun = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - begun) * 1000)
-    return sorted(times)
 
 
 def daemon(trivial=False):
@@ -74,28 +54,17 @@ def starts_and_deletions():
         took = milliseconds(start, STARTS)
         floor = int(subprocess.run([BUILD / "tests/bench/bench-floor", AGENT, str(free_port()), str(STARTS)], check=True,
                                    capture_output=True, text=True).stdout) / 1000
-        middle = statistics.median(took)
-        figure("start", f"{middle:.2f} ms to RUNNING (max {took[-1]:.1f}); the loop in C {floor:.2f} ms: "
-               f"{middle - floor:.2f} ms more, at most 10", middle - floor <= 10)
+        figure("start", f"{middle(took):.2f} ms to RUNNING (max {took[-1]:.1f}); the loop in C {floor:.2f} ms: "
+               f"{middle(took) - floor:.2f} ms more, at most 10", middle(took) - floor <= 10)
 
         def delete():
             assert client.delete(f"/api/v1/sandboxes/{ids.pop()}").status == 200
         took = milliseconds(delete, STARTS)
-        figure("delete", f"{statistics.median(took):.2f} ms (max {took[-1]:.1f}), under 10", took[-1] < 10)
+        figure("delete", f"{middle(took):.2f} ms (max {took[-1]:.1f}), under 10", took[-1] < 10)
     close(made)
 
 
 # ---- reads
-
-def wrk(url, seconds=SECONDS):
-    """Requests a second, and the p99 in ms."""
-    out = subprocess.run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url], check=True,
-                         capture_output=True, text=True).stdout
-    assert "Non-2xx" not in out and "Socket errors" not in out, out
-    rate = float(re.search(r"Requests/sec: +([\d.]+)", out).group(1))
-    number, unit = re.search(r"99% +([\d.]+)(us|ms|s)", out).groups()
-    return rate, float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
-
 
 class Nginx:
     """One worker, static files, no log: the peer."""
@@ -146,7 +115,7 @@ def side_by_side(name, ours, theirs):
 
 def reads():
     if not shutil.which("wrk") or not (shutil.which("nginx") or Path("/usr/sbin/nginx").exists()):
-        print("reads                  skipped: no wrk or no nginx")
+        skipped("reads", "no wrk or no nginx")
         return
     made = daemon(trivial=True).start()
     sandbox = [made.start_sandbox() for _ in range(60)][30]
@@ -237,6 +206,11 @@ def idle():
     close(made)
 
 
-for part in (starts_and_deletions, reads, reads_while_health_checks_hang, search_among_many, memory, idle):
-    part()
-sys.exit(1 if failed and not SMOKE else 0)
+PARTS = {"starts": starts_and_deletions, "reads": reads, "hanging": reads_while_health_checks_hang,
+         "many": search_among_many, "memory": memory, "idle": idle}
+wanted = [argument for argument in sys.argv[1:] if not argument.startswith("-")] or PARTS
+if unknown := [part for part in wanted if part not in PARTS]:
+    sys.exit(f"no such part: {unknown[0]}; there are {', '.join(PARTS)}")
+for part in wanted:
+    PARTS[part]()
+finish()
