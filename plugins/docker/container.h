@@ -13,6 +13,10 @@
 #define LABEL_OWNER "sandboxd.owner"
 #define LABEL_CREATED "sandboxd.created_at" /* microseconds since 1970-01-01 UTC */
 #define LABEL_SPEC "sandbox_spec_id"        /* as the first seed calls it */
+/* LABEL_PORT_PREFIX NAME: the TCP port in the container, in decimal, that the exposed port NAME stands for. For each
+ * exposed port whose container port is not that of its option (the host's network, `profile: runtime`, `{port}` in the
+ * command). */
+#define LABEL_PORT_PREFIX "sandboxd.port."
 #define ENV_SESSION_KEY "OH_SESSION_API_KEYS_0"
 
 enum container_state { /* State.Status */
@@ -26,13 +30,19 @@ enum container_state { /* State.Status */
                        CONTAINER_DEAD
 };
 
-enum { FACTS_PORTS_MAX = 64, ENGINE_ID_SIZE = 65 };
+enum { FACTS_PORTS_MAX = 64, FACTS_NAMES_MAX = 16, FACTS_TEXT_MAX = 4096, ENGINE_ID_SIZE = 65 };
 
 struct published_port {
     uint16_t container_port, host_port; /* TCP */
 };
 
-/* Texts are owned, and never NULL unless it says so. */
+struct named_port {
+    char name[64];
+    uint16_t container_port;
+};
+
+/* Texts are owned, and never NULL unless it says so. One over FACTS_TEXT_MAX bytes is as good as none; the error is
+ * cut there. */
 struct facts {
     char id[ENGINE_ID_SIZE]; /* the engine's, 64 hexadecimal digits */
     char *name;              /* without the slash in front; the sandbox's id */
@@ -52,6 +62,14 @@ struct facts {
     char *error;                                  /* State.Error: why it could not be started; may be "" */
     struct published_port ports[FACTS_PORTS_MAX]; /* wanted or in force */
     uint32_t ports_len;
+    struct named_port names[FACTS_NAMES_MAX]; /* from LABEL_PORT_PREFIX */
+    uint32_t names_len;
+    uint16_t env_port,
+        env_vscode_port;   /* `port` and `VSCODE_PORT`, as the second seed sets them; 0: not there */
+    uint64_t memory_limit; /* bytes; 0: none */
+    uint64_t
+        run; /* of the network endpoints that it has while it runs: others mean that it was started anew */
+    char status[24]; /* State.Status in the engine's own word */
 };
 
 /* From an inspection. -1 with `err` (BACKEND_REFUSED) when it is not one; facts_finish() is not due then. */
@@ -65,10 +83,12 @@ struct listed {
     const char *name; /* without the slash */
     enum container_state state;
     const char *backend; /* LABEL_BACKEND; NULL: none */
+    uint64_t run;        /* as in struct facts */
 };
 bool listed_from(struct listed *listed, const struct sbx_json_api *json, const struct sbx_json *entry);
 
-/* Is a container of that name and label (NULL: none) one of this backend's sandboxes? */
+/* Is a container of that name and label (NULL: none) one of this backend's sandboxes? The label decides where there
+ * is one, else the prefix. A name that can't be a sandbox's id is none. */
 bool container_is_ours(const struct options *options, const char *backend_name, const char *name,
                        const char *backend_label);
 

@@ -39,6 +39,7 @@ struct container {
     bool killed;            /* since it last started somebody sent a signal that ends, or a stop */
     bool died_alone;        /* an event said that it ended, and nobody had asked */
     sbx_op start_log;       /* not 0: its output is being logged (start_log.c) */
+    struct ending *ending;  /* what is known of its end (ending.c); NULL: nothing */
 };
 
 struct table {
@@ -52,6 +53,8 @@ struct container *table_find_id(const struct docker *docker, const char *engine_
 struct container *table_add(struct docker *docker, const char *name); /* or the one that is there */
 void table_remove(struct docker *docker, struct container *container);
 void table_finish(struct docker *docker);
+/* All of them: `*bucket` 0 and a NULL `before` give the first; after the last comes NULL. Only the one that was
+ * given last may be removed, once the next has been asked for. */
 struct container *table_next(const struct docker *docker, size_t *bucket, const struct container *before);
 
 /* ---- ports.c ---- */
@@ -84,9 +87,18 @@ void look_finish(struct docker *docker);
 /* Finds out why a container that is CONTAINER_EXITED (or CREATED with an error) is, reports it (ENDED, or
  * STOPPED where somebody stopped it), then calls `done`. Asks for the tail of its log where that is wanted. */
 void ending_report(struct docker *docker, struct container *container, void (*done)(void *arg), void *arg);
-/* An event: it died by itself. Remembered in the store, since the engine does not keep the difference. */
+/* An event: it died by itself. Remembered in the store once the end is looked at, where the exit code says otherwise:
+ * the engine does not keep the difference. */
 void ending_note_alone(struct docker *docker, struct container *container);
+/* It runs, or is gone: its last end matters no more, to the store neither. */
 void ending_forget(struct docker *docker, struct container *container);
+/* Is all known that ending_report() would ask for? Then it asks nobody. */
+bool ending_is_known(const struct container *container);
+/* Forgets the ends of containers that are not among these engine's ids, nor in the table. Takes `ids`, sorted by
+ * strcmp() and of malloc(). */
+void ending_sweep(struct docker *docker, char (*ids)[ENGINE_ID_SIZE], size_t count);
+void ending_drop(struct container *container); /* this instance forgets, the store does not */
+void ending_finish(struct docker *docker);     /* in close(), by look_finish() */
 
 /* ---- report.c ---- */
 
@@ -102,6 +114,7 @@ void report_end(struct docker *docker, const struct container *container, bool s
 
 void list_begin(struct docker *docker, sbx_op op);
 void list_cancel(struct docker *docker, sbx_op op);
+void list_finish(struct docker *docker); /* in close(): what a cancelled one still waited for */
 
 /* ---- watch.c ---- */
 
@@ -167,7 +180,11 @@ struct docker {
     struct start_log *start_logs;
     uint64_t listings_begun;
     uint64_t looks_begun;
-    struct look *looks; /* that have not ended */
+    struct look *looks;        /* that were asked for, or wait for the ending of what they found */
+    struct look *looks_queue;  /* that wait for their turn, first to last */
+    struct look **looks_end;   /* where the next one of the queue goes; NULL: it was never used */
+    unsigned looks_asking;     /* without an answer yet */
+    struct inquiry *inquiries; /* ending.c */
     bool quiesced;
     sbx_op opening;                     /* open() in flight */
     struct confirmation *confirmations; /* confirm() in flight (docker.c) */
