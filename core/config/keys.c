@@ -129,7 +129,10 @@ static const struct key backend_keys[] = {
      .about = "Between two health checks of a running sandbox."},
     {"startup_timeout", &type_duration, .fallback = "120s", .min = 100, .max = 24 * HOURS,
      FIELD(struct config_backend, startup_timeout_ms),
-     .about = "How long a sandbox may take to answer its first health check before it is in ERROR."},
+     .about =
+         "How long a sandbox may take to answer its first health check, once its backend has started it, "
+         "before it is in ERROR. Starting it may take as long again, counted anew while the backend gets on "
+         "(an image arrives)."},
     {"options", &type_options, KEY_SECRET, .offset = offsetof(struct config_backend, options_json),
      .length = offsetof(struct config_backend, options_len), .absent = "none",
      .about = "The plugin's own, checked by the plugin: see its page."},

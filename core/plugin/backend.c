@@ -239,6 +239,11 @@ enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend)
     return backend->on_shutdown;
 }
 
+const char *backend_id_prefix(const struct backend *backend)
+{
+    return backend->id_prefix;
+}
+
 bool backend_has_logs(const struct backend *backend)
 {
     return backend->has_logs;

@@ -40,6 +40,9 @@ uint32_t backend_default_max_sandboxes(const struct backend *backend);  /* 0: no
 /* The plugin's own spec as the ABI's spec_json, for a configuration without specs; NULL: it has none. */
 const char *backend_default_spec(const struct backend *backend, size_t *len);
 enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend);
+/* What the ids of its new sandboxes begin with; "": nothing. */
+enum { BACKEND_ID_PREFIX_MAX = 63 };
+const char *backend_id_prefix(const struct backend *backend);
 bool backend_has_logs(const struct backend *backend);
 /* Why the technology can't be reached; NULL: it can. */
 const struct sbx_error *backend_unavailable(const struct backend *backend);
@@ -50,8 +53,8 @@ struct backend *backend_ref(struct backend *backend);
 void backend_unref(struct backend *backend);
 
 /* Operations. Each is answered once, never before the call returns, after `timeout_ms` at the latest
- * (SBX_ERR_TIMEOUT, BACKEND_TIMEOUT; the plugin was asked to cancel a little earlier). A quiesced backend
- * answers SBX_ERR_UNAVAILABLE. The result can be kept to cancel the operation while it has not been
+ * (SBX_ERR_TIMEOUT, BACKEND_TIMEOUT; the plugin was asked to cancel a little earlier), counted for a start from
+ * the last progress that the plugin told of. A quiesced backend answers SBX_ERR_UNAVAILABLE. The result can be kept to cancel the operation while it has not been
  * answered, and is invalid from then on. */
 struct backend_operation *backend_start(struct backend *backend, const struct sbx_start *start,
                                         uint32_t timeout_ms, backend_done done, void *arg);

@@ -105,17 +105,50 @@ static void on_shutdown(struct sbx_backend *abi, enum sbx_on_shutdown what)
         backend->on_shutdown = what;
 }
 
+static void id_prefix(struct sbx_backend *abi, const char *prefix)
+{
+    struct backend *backend = host_enter(abi, "id_prefix");
+    if (!backend)
+        return;
+    if (backend->opened)
+        instance_complain(backend, NULL, "the plugin called id_prefix() outside of open(); ignored");
+    else if (!sanitize_is_id_prefix(prefix, BACKEND_ID_PREFIX_MAX))
+        instance_complain(backend, NULL,
+                          "the plugin's prefix for ids is not at most %d letters, digits, '-', '_' and '.'; "
+                          "ignored",
+                          BACKEND_ID_PREFIX_MAX);
+    else
+        memcpy(backend->id_prefix, prefix, strlen(prefix) + 1);
+}
+
+static void progress(struct sbx_backend *abi, sbx_op op)
+{
+    struct backend *backend = host_enter(abi, "progress");
+    if (backend)
+        operation_progress(backend, op);
+}
+
+/* A plugin's level may be any number. */
+static enum log_level level_of(enum sbx_log_level level)
+{
+    return (int)level <= SBX_LOG_ERROR   ? LOG_ERROR
+           : (int)level >= SBX_LOG_DEBUG ? LOG_DEBUG
+           : level == SBX_LOG_WARN       ? LOG_WARN
+                                         : LOG_INFO;
+}
+
+static int host_log_enabled(enum sbx_log_level level)
+{
+    return log_enabled(level_of(level));
+}
+
 __attribute__((format(printf, 4, 5))) static void host_log(struct sbx_backend *abi, enum sbx_log_level level,
                                                            const char *sandbox_id, const char *format, ...)
 {
     struct log_context about = {.backend = abi ? abi->name : NULL, .sandbox = sandbox_id};
-    enum log_level mine = (int)level <= SBX_LOG_ERROR   ? LOG_ERROR
-                          : (int)level >= SBX_LOG_DEBUG ? LOG_DEBUG
-                          : level == SBX_LOG_WARN       ? LOG_WARN
-                                                        : LOG_INFO;
     va_list args;
     va_start(args, format);
-    log_vline(mine, &about, format, args);
+    log_vline(level_of(level), &about, format, args);
     va_end(args);
 }
 
@@ -156,6 +189,9 @@ const struct sbx_host *host_table(void)
         .store_list = records_list,
         .work = work_run,
         .post = work_post,
+        .id_prefix = id_prefix,
+        .progress = progress,
+        .log_enabled = host_log_enabled,
     };
     if (!table.json)
         table.json = json_table();

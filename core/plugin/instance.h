@@ -77,6 +77,7 @@ struct backend {
     bool unavailable;
     struct sbx_error why_unavailable;
     enum sbx_on_shutdown on_shutdown;
+    char id_prefix[BACKEND_ID_PREFIX_MAX + 1];
     struct log_gate gate;
     struct backend *next; /* in its set's list of retired ones */
 };
@@ -137,6 +138,7 @@ void operation_deliver(struct backend_operation *operation); /* its turn in the 
 void operation_complete(struct backend *backend, sbx_op op, const struct sbx_error *error);
 void operation_result(struct backend *backend, sbx_op op, const char *json, size_t len);
 enum sbx_stream operation_write(struct backend *backend, sbx_op op, const void *bytes, size_t len);
+void operation_progress(struct backend *backend, sbx_op op); /* the time of a start begins anew */
 
 /* host.c: the table, and the check at the door of each service: NULL (logged) when the backend is not open
  * or the call comes from another thread. */

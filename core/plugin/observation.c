@@ -90,6 +90,12 @@ static const char *check_urls(const struct sbx_observation *report)
     return NULL;
 }
 
+/* NULL also for a plugin built against 1.0, whose struct ends before it. */
+static const char *agent_url(const struct sbx_observation *report)
+{
+    return report->state == SBX_STATE_RUNNING && SBX_HAS(report, agent_url) ? report->agent_url : NULL;
+}
+
 static const char *check(const struct sbx_observation *report)
 {
     if (report->state < SBX_STATE_STARTING || report->state > SBX_STATE_GONE)
@@ -103,6 +109,8 @@ static const char *check(const struct sbx_observation *report)
     if (!is_text(report->owner, OWNER_MAX) || !is_text(report->spec_id, OBSERVATION_MAX_TEXT) ||
         !is_text(report->session_key, OWNER_MAX))
         return "its owner, spec_id or session_key is too long or not UTF-8";
+    if (agent_url(report) && !is_word(agent_url(report), OBSERVATION_MAX_TEXT))
+        return "its agent_url is empty, over 4 KiB, not UTF-8, or has blanks in it";
     return check_urls(report);
 }
 
@@ -131,6 +139,7 @@ static struct sbx_observation *write_copy(struct writer *writer, const struct sb
         .spec_id = add_text(writer, report->spec_id),
         .session_key = add_text(writer, report->session_key),
         .created_at_us = report->created_at_us > 0 ? report->created_at_us : 0,
+        .agent_url = add_text(writer, agent_url(report)),
     };
     for (uint32_t i = 0; i < count; i++) {
         const char *name = add_text(writer, report->urls[i].name);

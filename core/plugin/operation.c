@@ -44,6 +44,7 @@ struct backend_operation {
 
     struct event timer;
     bool timer_is_final; /* else it is the one that cancels */
+    uint32_t timeout_ms; /* 0: none */
     uint32_t early_ms;   /* from that one to the final one */
 
     struct buffer stream;
@@ -139,12 +140,25 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     answer(operation);
 }
 
-static void arm(struct backend_operation *operation, uint32_t timeout_ms)
+static void arm(struct backend_operation *operation)
 {
+    uint32_t timeout_ms = operation->timeout_ms;
     if (timeout_ms == 0)
         return;
     operation->early_ms = timeout_ms / 10 < CANCEL_EARLY_MS ? timeout_ms / 10 : CANCEL_EARLY_MS;
     loop_arm_ms(&operation->timer, timeout_ms - operation->early_ms);
+}
+
+void operation_progress(struct backend *backend, sbx_op op)
+{
+    struct backend_operation *operation = handles_get(&backend->handles, HANDLE_OPERATION, op);
+    if (!operation || operation->verb != OPERATION_START)
+        instance_complain(backend, NULL,
+                          "the plugin told of progress in operation %llx, which is no `start` in flight; "
+                          "ignored",
+                          (unsigned long long)op);
+    else if (!operation->cancelling && !operation->answered) /* it is to end, else */
+        arm(operation);
 }
 
 void backend_cancel(struct backend_operation *operation, bool forget)
@@ -401,7 +415,8 @@ static bool begin(struct backend_operation *operation, bool has, uint32_t timeou
         return false;
     }
     backend->in_flight++;
-    arm(operation, timeout_ms);
+    operation->timeout_ms = timeout_ms;
+    arm(operation);
     return true;
 }
 

@@ -57,12 +57,17 @@ void sanitize_text(char *out, size_t size, const char *text, size_t len)
     out[used] = '\0';
 }
 
+bool sanitize_is_id_prefix(const char *prefix, size_t max)
+{
+    if (!prefix)
+        return false;
+    size_t len = strspn(prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+    return prefix[len] == '\0' && len <= max;
+}
+
 bool sanitize_is_sandbox_id(const char *id)
 {
-    if (!id)
-        return false;
-    size_t len = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
-    return id[len] == '\0' && len >= 1 && len <= SANDBOX_ID_MAX;
+    return sanitize_is_id_prefix(id, SANDBOX_ID_MAX) && *id;
 }
 
 static const char *code_of_kind(int32_t kind)

@@ -17,6 +17,8 @@ void sanitize_text(char *out, size_t size, const char *text, size_t len);
 
 /* Letters, digits, '-', '_' and '.', 1 to 127 bytes. */
 bool sanitize_is_sandbox_id(const char *id);
+/* Of the same characters, at most `max` of them; not NULL. */
+bool sanitize_is_id_prefix(const char *prefix, size_t max);
 
 /* A copy of a plugin's error that keeps what error.h promises, whatever the plugin left in it: kinds it does
  * not know are internal, a code of another form gives way to the one of the kind, texts end and are UTF-8. */

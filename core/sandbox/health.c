@@ -273,6 +273,8 @@ static void check_done(void *arg, const struct sbx_error *err, int status, const
 
 static const char *agent_url(const struct sandbox *sandbox)
 {
+    if (sandbox->agent_url)
+        return sandbox->agent_url;
     for (size_t i = 0; i < sandbox->urls_len; i++)
         if (strcmp(sandbox->urls[i].name, "AGENT_SERVER") == 0)
             return sandbox->urls[i].url;
@@ -329,6 +331,8 @@ void health_begin(struct sandbox *sandbox)
 {
     struct health *health = &sandbox->health;
     health_end(sandbox);
+    if (sandbox_is_beginning(sandbox))
+        return; /* the operation's own time-out is the judge, however long that gets on */
     health->since_us = clock_us();
     if (home_health_path(sandbox->home) && sandbox->state == SBX_STATE_RUNNING) {
         health->first = true;
@@ -342,8 +346,10 @@ void health_go_on(struct sandbox *sandbox)
 {
     struct health *health = &sandbox->health;
     bool leaving = sandbox->phase == PHASE_REMOVING || sandbox->wants & WANT_REMOVE;
-    if (sandbox->state != SBX_STATE_RUNNING || leaving || !home_health_path(sandbox->home) ||
-        event_pending(&health->timer, EV_TIMEOUT, NULL) || health->due || health->transfer || health->confirm)
+    bool watched = sandbox->state == SBX_STATE_STARTING ||
+                   (sandbox->state == SBX_STATE_RUNNING && home_health_path(sandbox->home));
+    if (!watched || leaving || event_pending(&health->timer, EV_TIMEOUT, NULL) || health->due ||
+        health->transfer || health->confirm)
         return;
     if (health->answered || health->timed_out)
         arm(sandbox);

@@ -31,9 +31,12 @@ struct health {
 };
 
 void health_init(struct sandbox *sandbox);
-/* It runs, and is watched from now on as newly started. */
+/* It runs, or is on its way, and is watched from now on as newly started; not while an operation that is to make
+ * it run is in flight, which has a time-out of its own: from its end, by health_go_on(), or from the report that
+ * it runs. */
 void health_begin(struct sandbox *sandbox);
-/* There may be something to ask where there was not: another path, a backend that came back. */
+/* There may be something to watch where there was not: another path, a backend that came back, an operation that
+ * has ended. */
 void health_go_on(struct sandbox *sandbox);
 /* It does not run: nothing is checked. */
 void health_end(struct sandbox *sandbox);

@@ -99,6 +99,8 @@ bool service_recently_gone(const struct service *service, const char *id);
 
 /* Derives what follows from what is known, drops the cached JSON, and tells who waits. After every change. */
 void sandbox_refresh(struct sandbox *sandbox);
+/* It does not run yet, and an operation that is to make it run is in flight, or waits for its turn. */
+bool sandbox_is_beginning(const struct sandbox *sandbox);
 void sandbox_set_detail(struct sandbox *sandbox, const char *detail); /* NULL: none */
 /* `log_tail` may be NULL; a null `error` clears. */
 void sandbox_set_failure(struct sandbox *sandbox, const struct sbx_error *error, int exit_code,

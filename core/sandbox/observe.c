@@ -13,8 +13,10 @@ static char *copy_text(const char *text)
     return copy;
 }
 
-static void set_urls(struct sandbox *sandbox, const struct sbx_url *urls, size_t count)
+static void set_urls(struct sandbox *sandbox, const struct sbx_url *urls, size_t count, const char *agent_url)
 {
+    free(sandbox->agent_url);
+    sandbox->agent_url = agent_url ? copy_text(agent_url) : NULL;
     for (size_t i = 0; i < sandbox->urls_len; i++) {
         free(sandbox->urls[i].name);
         free(sandbox->urls[i].url);
@@ -65,14 +67,15 @@ void sandbox_observe_state(struct sandbox *sandbox, enum sbx_state state)
     set_state(sandbox, state);
     if (state == SBX_STATE_GONE) {
         sandbox->incarnation = 0;
-        set_urls(sandbox, NULL, 0);
+        set_urls(sandbox, NULL, 0, NULL);
         sandbox_set_detail(sandbox, "nothing is left of it on its backend");
     }
 }
 
 static bool same_urls(const struct sandbox *sandbox, const struct sbx_observation *observation)
 {
-    if (sandbox->urls_len != observation->urls_count)
+    const char *mine = sandbox->agent_url, *other = observation->agent_url;
+    if (sandbox->urls_len != observation->urls_count || !mine != !other || (mine && strcmp(mine, other) != 0))
         return false;
     for (size_t i = 0; i < sandbox->urls_len; i++)
         if (strcmp(sandbox->urls[i].name, observation->urls[i].name) != 0 ||
@@ -91,7 +94,7 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
     if (sandbox->phase != PHASE_WAITING) /* its detail says what it waits for */
         sandbox_set_detail(sandbox, observation->detail);
     if (observation->state == SBX_STATE_RUNNING)
-        set_urls(sandbox, observation->urls, observation->urls_count);
+        set_urls(sandbox, observation->urls, observation->urls_count, observation->agent_url);
     if (observation->state == SBX_STATE_ENDED || observation->state == SBX_STATE_FAILED)
         set_failure(sandbox, observation);
     else if (before == 0 || before == SBX_STATE_ENDED || before == SBX_STATE_FAILED)
@@ -121,17 +124,23 @@ static struct sandbox *adopt(struct service *service, struct home *home,
     return sandbox;
 }
 
-/* A crash cut its start off, or it came up after that had failed. Where it had got far enough it goes on from
- * there; what is left of one that had not is for the start that follows to clear away. */
+/* A crash cut its start off, or it came up after that had failed. Where it runs it goes on from there; what is
+ * left of one that had not come so far is for the start that follows to take over or to clear away. */
 static void take_over_start(struct sandbox *sandbox, const struct sbx_observation *observation)
 {
-    if (observation->state != SBX_STATE_STARTING && observation->state != SBX_STATE_RUNNING &&
-        observation->state != SBX_STATE_PAUSED)
+    if (observation->state != SBX_STATE_RUNNING && observation->state != SBX_STATE_PAUSED)
         return;
     sandbox->begun = true;
     sandbox->again = false;
     sandbox->wants &= ~WANT_START;
     record_save(sandbox);
+}
+
+/* Its start has failed, and nothing goes on with what that left behind until a resume or a delete asks for it:
+ * it stays in ERROR, with the reason. */
+static bool is_left_over(const struct sandbox *sandbox)
+{
+    return !sandbox->begun && sandbox->phase == PHASE_IDLE && !(sandbox->wants & WANT_START);
 }
 
 void service_observe(struct service *service, struct home *home, const struct sbx_observation *observation)
@@ -152,6 +161,8 @@ void service_observe(struct service *service, struct home *home, const struct sb
         sandbox_drive(sandbox);
         return;
     }
+    if (observation->state == SBX_STATE_STARTING && is_left_over(sandbox))
+        return;
     if (!sandbox->begun && !sandbox->deleting && sandbox->phase == PHASE_IDLE)
         take_over_start(sandbox, observation);
     else if (sandbox->unsaved)
@@ -163,5 +174,8 @@ void service_observe(struct service *service, struct home *home, const struct sb
         return;
     }
     sandbox_refresh(sandbox);
-    sandbox_drive(sandbox);
+    /* A start that a crash cut off waits for the end of the first listing: what runs takes its room first. */
+    bool first_listing = home->listing && !home->listed && home->list_failures == 0;
+    if (sandbox->begun || !first_listing)
+        sandbox_drive(sandbox);
 }

@@ -41,6 +41,7 @@ static void act_ended(struct sandbox *sandbox, enum wait_for what, const struct 
         if (err->kind == SBX_ERR_NOT_FOUND)
             sandbox_observe_state(sandbox, SBX_STATE_GONE);
     }
+    health_go_on(sandbox);
     sandbox_refresh(sandbox);
     sandbox_drive(sandbox);
     service_check_stopped(sandbox->service);
@@ -107,17 +108,21 @@ static void unpin(struct sandbox *sandbox)
     sandbox->pinned = NULL;
 }
 
-static void start_failed(struct sandbox *sandbox, const struct sbx_error *err)
+/* `called`: its backend was. */
+static void start_failed(struct sandbox *sandbox, const struct sbx_error *err, bool called)
 {
     struct service *service = sandbox->service;
+    bool unclear = called && (err->kind == SBX_ERR_TIMEOUT || err->kind == SBX_ERR_UNAVAILABLE);
     service->stats.start_failures++;
     service_log(LOG_WARN, sandbox, "start failed: %s", err->message);
     sandbox_set_failure(sandbox, err, -1, NULL);
+    if (sandbox->state == SBX_STATE_STARTING)
+        sandbox->state = 0; /* it was on its way, and is not any more */
     if (sandbox->deleting || sandbox->wants & WANT_REMOVE) {
         sandbox_drive(sandbox);
         return;
     }
-    if (!sandbox->answered && err->kind != SBX_ERR_TIMEOUT) {
+    if (!sandbox->answered && !unclear) {
         drop_record(sandbox); /* told when that is done: until then the next daemon would try it again */
         return;
     }
@@ -143,12 +148,13 @@ static void start_ended(void *arg, const struct sbx_error *err, const char *resu
     sandbox->phase = PHASE_IDLE;
     unpin(sandbox);
     if (err) {
-        start_failed(sandbox, err);
+        start_failed(sandbox, err, true);
     } else {
         sandbox->begun = true;
         sandbox->again = false;
         if (sandbox->state == 0)
             look_for(sandbox);
+        health_go_on(sandbox);
         record_save(sandbox);
         sandbox_refresh(sandbox);
         sandbox_drive(sandbox);
@@ -173,7 +179,7 @@ static void begin_start(struct sandbox *sandbox)
     if (failed) {
         sandbox->phase = PHASE_IDLE;
         unpin(sandbox);
-        start_failed(sandbox, &err);
+        start_failed(sandbox, &err, false);
         return;
     }
     uint32_t timeout_ms = home_startup_timeout_ms(sandbox->home);
@@ -266,6 +272,16 @@ void sandbox_begin_removal(struct sandbox *sandbox)
 
 /* ---- what next ---- */
 
+/* Is there room for what makes it run? It is not watched meanwhile: see health_begin(). */
+static bool enter(struct sandbox *sandbox)
+{
+    if (sandbox->service->stopping)
+        return false;
+    if (sandbox->state == SBX_STATE_STARTING)
+        health_end(sandbox);
+    return quota_enter(sandbox);
+}
+
 void sandbox_admit(struct sandbox *sandbox)
 {
     if (sandbox->wants & WANT_START)
@@ -285,12 +301,12 @@ void sandbox_drive(struct sandbox *sandbox)
     } else if (sandbox->wants & WANT_STOP) {
         begin_act(sandbox, BACKEND_STOP, PHASE_STOPPING, WANT_STOP, pause_ended);
     } else if (sandbox->wants & WANT_START) {
-        if (!sandbox->service->stopping && quota_enter(sandbox))
+        if (enter(sandbox))
             begin_start(sandbox);
     } else if (sandbox->wants & WANT_PAUSE) {
         begin_act(sandbox, BACKEND_PAUSE, PHASE_PAUSING, WANT_PAUSE, pause_ended);
     } else if (sandbox->wants & WANT_RESUME) {
-        if (!sandbox->service->stopping && quota_enter(sandbox))
+        if (enter(sandbox))
             begin_resume(sandbox);
     }
 }

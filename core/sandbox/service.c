@@ -2,6 +2,7 @@
  * done, and leaves the doing to operate.c. */
 #include "sandbox/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,9 +103,10 @@ static struct sandbox *create(struct service *service, struct config *config, co
                               struct home *home, const char *owner)
 {
     uint8_t random[32];
-    char id[BASE62_SIZE_16], key[BASE62_SIZE_32];
+    char id[BACKEND_ID_PREFIX_MAX + BASE62_SIZE_16], key[BASE62_SIZE_32];
+    int prefix_len = snprintf(id, sizeof id, "%.*s", BACKEND_ID_PREFIX_MAX, backend_id_prefix(home->backend));
     random_fill(random, 16);
-    base62_encode(random, 16, id);
+    base62_encode(random, 16, id + prefix_len);
     random_fill(random, sizeof random);
     base62_encode(random, sizeof random, key);
     struct sandbox *sandbox = service_new_sandbox(service, home, id, owner, spec->id);

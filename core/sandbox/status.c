@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_beginning(const struct sandbox *sandbox)
+bool sandbox_is_beginning(const struct sandbox *sandbox)
 {
-    return sandbox->phase == PHASE_RECORDING || sandbox->phase == PHASE_WAITING ||
-           sandbox->phase == PHASE_STARTING || sandbox->phase == PHASE_RESUMING;
+    return sandbox->state != SBX_STATE_RUNNING &&
+           (sandbox->phase == PHASE_RECORDING || sandbox->phase == PHASE_WAITING ||
+            sandbox->phase == PHASE_STARTING || sandbox->phase == PHASE_RESUMING);
 }
 
 static enum sandbox_status status_while_running(const struct sandbox *sandbox)
@@ -41,7 +42,7 @@ static enum sandbox_status derive(const struct sandbox *sandbox)
 {
     if (sandbox->deleting)
         return SANDBOX_DELETING;
-    if (sandbox->state != SBX_STATE_RUNNING && is_beginning(sandbox))
+    if (sandbox_is_beginning(sandbox))
         return SANDBOX_STARTING;
     switch (sandbox->state) {
     case SBX_STATE_STARTING: return sandbox->health.timed_out ? SANDBOX_ERROR : SANDBOX_STARTING;

@@ -123,6 +123,7 @@ static void sandbox_free(struct sandbox *sandbox)
         free(sandbox->urls[i].url);
     }
     free(sandbox->urls);
+    free(sandbox->agent_url);
     if (sandbox->failure)
         free(sandbox->failure->log_tail);
     free(sandbox->failure);

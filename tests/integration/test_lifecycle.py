@@ -1,12 +1,13 @@
 """The whole life of a sandbox, through HTTP, with the process backend and a real agent."""
 
+import json
 import os
 import re
 import stat
 from datetime import datetime, timezone
 from pathlib import Path
 
-from harness import AGENT, Client, process_state, wait_until
+from harness import AGENT, TEST_PLUGINS, Client, process_state, wait_until
 
 FIELDS = {"id", "created_by_user_id", "sandbox_spec_id", "status", "session_api_key", "exposed_urls", "created_at",
           "backend", "status_detail", "error"}
@@ -147,6 +148,20 @@ def test_a_wait_that_is_over_answers_with_starting(make_daemon):
     daemon.start()
     sandbox = daemon.start_sandbox("slow", wait="100ms", status="STARTING")
     daemon.wait_status(sandbox["id"], "RUNNING")
+
+
+def test_health_is_asked_where_the_daemon_reaches_the_agent_and_clients_are_told_their_url(daemon):
+    url = "http://192.0.2.1:8000"  # RFC 5737: nobody answers there
+    daemon.config["backends"]["contained"] = {
+        "plugin": str(TEST_PLUGINS / "trivial.so"), "health_check_path": "/alive", "health_interval": "50ms",
+        "options": {"url": url, "agent_url": f"http://{daemon.address}"}}  # who answers is the daemon itself
+    daemon.config["default_backend"] = "local"
+    daemon.config["specs"].append({"id": "contained", "backend": "contained"})
+    daemon.write()
+    daemon.reload()
+    sandbox = daemon.start_sandbox("contained")
+    assert sandbox["exposed_urls"] == [{"name": "AGENT_SERVER", "url": url, "port": 0}]
+    assert daemon.address not in json.dumps(daemon.everything())
 
 
 def test_the_log_of_a_sandbox(make_daemon):

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import shutil
 import signal
 import socket
@@ -96,6 +97,27 @@ def test_a_changed_backend_finds_its_sandboxes_again(daemon):
     assert daemon.sandbox(paused["id"])["status"] == "PAUSED"
     daemon.act("resume", paused["id"])
     assert daemon.wait_status(paused["id"], "RUNNING") == paused
+
+
+def test_another_prefix_of_ids_leaves_the_sandboxes_there_are_alone(make_daemon):
+    daemon = make_daemon()
+    daemon.config["backends"] = {"named": {"plugin": str(TEST_PLUGINS / "trivial.so"),
+                                           "options": {"id_prefix": "oh-agent-server-"}}}
+    daemon.config["specs"] = [{"id": "trivial"}]
+    daemon.write()
+    daemon.start()
+    before = daemon.start_sandbox()
+    assert re.fullmatch("oh-agent-server-[0-9A-Za-z]{22}", before["id"])
+    daemon.config["backends"]["named"]["options"]["id_prefix"] = "another."
+    daemon.write()
+    daemon.reload()
+    after = daemon.start_sandbox()
+    assert re.fullmatch(r"another\.[0-9A-Za-z]{22}", after["id"])
+    assert daemon.wait_status(before["id"], "RUNNING") == before
+    daemon.restart("kill")
+    assert daemon.wait_status(before["id"], "RUNNING") == before
+    daemon.remove_sandbox(before["id"])
+    assert [s["id"] for s in daemon.everything()] == [after["id"]]
 
 
 def test_a_backend_that_goes_and_comes_back(make_daemon):

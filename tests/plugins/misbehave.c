@@ -16,6 +16,7 @@ struct misbehave {
     char how[64];
     sbx_op op; /* kept for later */
     int fd;
+    unsigned progress; /* how often it was told of */
     bool quiesced;
 };
 
@@ -66,6 +67,8 @@ static void report_nonsense(struct misbehave *self, const char *id)
         urls[0].port = 70000;
     else if (is(self, "null_urls"))
         observation.urls_count = 1;
+    else if (is(self, "bad_agent_url"))
+        observation.agent_url = "http://127.0.0.1:1/\n";
     else if (is(self, "bad_exit_code"))
         observation.exit_code = 1000, observation.state = SBX_STATE_ENDED;
     if (is(self, "many_urls") || is(self, "bad_url") || is(self, "bad_port")) {
@@ -110,6 +113,17 @@ static void *complete_from_thread(void *arg)
     return NULL;
 }
 
+/* A start that tells that it gets on, and ends late, or when it is let go of. */
+static void get_on(void *arg)
+{
+    struct misbehave *self = arg;
+    self->host->progress(self->backend, self->op);
+    if (self->quiesced || (is(self, "progress") && ++self->progress == 20))
+        complete_late(self);
+    else
+        self->host->timer_start(self->backend, 20000, get_on, self);
+}
+
 static void complete_with_garbage(struct misbehave *self, sbx_op op)
 {
     struct sbx_error error;
@@ -148,6 +162,13 @@ static void complete_wrongly(struct misbehave *self, sbx_op op)
         host->timer_start(self->backend, 400000, complete_late, self);
     } else if (is(self, "never_complete") || is(self, "complete_on_cancel")) {
         self->op = op;
+    } else if (is(self, "progress") || is(self, "progress_for_ever")) {
+        self->op = op;
+        get_on(self);
+    } else if (is(self, "progress_bogus")) {
+        host->progress(self->backend, 12345);
+        host->complete(self->backend, op, NULL);
+        host->progress(self->backend, op);
     } else {
         host->complete(self->backend, op, NULL);
     }
@@ -172,6 +193,8 @@ static void start(struct sbx_backend *backend, const struct sbx_start *start, sb
     struct misbehave *self = backend->self;
     if (is(self, "flood"))
         flood(self);
+    if (is(self, "late_id_prefix"))
+        self->host->id_prefix(backend, "late-");
     if (is(self, "unclean_report"))
         report_unclean(self, start->sandbox_id);
     else
@@ -185,6 +208,8 @@ static void act(struct sbx_backend *backend, const char *sandbox_id, sbx_op op)
     struct sbx_observation paused = running(sandbox_id);
     paused.state = SBX_STATE_PAUSED;
     self->host->report(backend, &paused);
+    if (is(self, "progress_bogus"))
+        self->host->progress(backend, op);
     complete_wrongly(self, op);
 }
 
@@ -359,6 +384,15 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
     return 0; /* also where it told an error: the host goes by what it was told */
 }
 
+static void give_wrong_prefixes(struct misbehave *self)
+{
+    char long_one[65] = "";
+    memset(long_one, 'x', sizeof long_one - 1);
+    self->host->id_prefix(self->backend, NULL);
+    self->host->id_prefix(self->backend, "with a blank");
+    self->host->id_prefix(self->backend, long_one);
+}
+
 static void open_late(void *arg)
 {
     struct misbehave *self = arg;
@@ -389,6 +423,8 @@ static void open_backend(struct sbx_backend *backend, const struct sbx_backend_c
     } else {
         if (is(self, "report_in_open"))
             report_running(self, "in-open");
+        if (is(self, "wrong_id_prefix"))
+            give_wrong_prefixes(self);
         self->op = 0;
         host->on_shutdown(backend, (enum sbx_on_shutdown)99);
         host->complete(backend, op, NULL);

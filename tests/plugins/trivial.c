@@ -2,8 +2,9 @@
  *
  * Well-behaved, and as cheap as can be: what a sandbox costs with it is what the daemon itself costs. Its
  * options: `delay` (milliseconds that a start takes), `url` (which every sandbox reports as AGENT_SERVER),
- * `start_error` (a code: every start fails with it), `unavailable` (a sentence: it says so at once),
- * `log_lines` (how many lines of output a sandbox has) and `on_shutdown` (keep, pause, stop, remove). */
+ * `agent_url` (where the daemon is to ask for its health), `id_prefix` (of its sandboxes' ids), `start_error` (a
+ * code: every start fails with it), `unavailable` (a sentence: it says so at once), `log_lines` (how many lines of
+ * output a sandbox has) and `on_shutdown` (keep, pause, stop, remove). */
 #include <sandboxd/backend.h>
 
 #include <stdbool.h>
@@ -24,7 +25,7 @@ struct trivial {
     const struct sbx_host *host;
     struct sbx_backend *backend;
     uint64_t delay_us;
-    char url[1024], start_error[32];
+    char url[1024], agent_url[1024], start_error[32];
     int64_t log_lines;
     struct box *buckets[BUCKETS];
     struct call *calls; /* those that can be cancelled or go on: delayed starts and streams */
@@ -101,7 +102,8 @@ static void report(struct trivial *self, const struct box *box)
                                           .urls = &url,
                                           .urls_count = 1,
                                           .exit_code = -1,
-                                          .incarnation = box->incarnation};
+                                          .incarnation = box->incarnation,
+                                          .agent_url = self->agent_url[0] ? self->agent_url : NULL};
     self->host->report(self->backend, &observation);
 }
 
@@ -366,6 +368,8 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
     } known[] = {
         {"delay", SBX_JSON_INT, "must be a number of milliseconds"},
         {"url", SBX_JSON_STRING, "must be a URL"},
+        {"agent_url", SBX_JSON_STRING, "must be a URL"},
+        {"id_prefix", SBX_JSON_STRING, "must be at most 63 letters, digits, '-', '_' and '.'"},
         {"start_error", SBX_JSON_STRING, "must be an error code"},
         {"unavailable", SBX_JSON_STRING, "must be a sentence"},
         {"log_lines", SBX_JSON_INT, "must be a number of lines"},
@@ -382,8 +386,8 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
             k++;
         const char *wrong = NULL;
         if (k == sizeof known / sizeof known[0])
-            wrong = "there is no such option; known are delay, url, start_error, unavailable, log_lines and "
-                    "on_shutdown";
+            wrong = "there is no such option; known are delay, url, agent_url, id_prefix, start_error, "
+                    "unavailable, log_lines and on_shutdown";
         else if (json->type(value) != known[k].type ||
                  (known[k].type == SBX_JSON_INT && json->integer(value, 0) < 0) ||
                  (strcmp(name, "on_shutdown") == 0 && shutdown_number(json->string(value, "")) < 0))
@@ -410,6 +414,9 @@ static void open_backend(struct sbx_backend *backend, const struct sbx_backend_c
     self->log_lines = json->integer(json->get(options, "log_lines"), 1);
     snprintf(self->url, sizeof self->url, "%s",
              json->string(json->get(options, "url"), "http://127.0.0.1:9"));
+    snprintf(self->agent_url, sizeof self->agent_url, "%s",
+             json->string(json->get(options, "agent_url"), ""));
+    host->id_prefix(backend, json->string(json->get(options, "id_prefix"), ""));
     snprintf(self->start_error, sizeof self->start_error, "%s",
              json->string(json->get(options, "start_error"), ""));
     const char *unavailable = json->string(json->get(options, "unavailable"), NULL);
@@ -458,7 +465,7 @@ const struct sbx_plugin sandboxd_plugin = {
     .size = sizeof sandboxd_plugin,
     .abi_major = SBX_ABI_MAJOR,
     .abi_minor = SBX_ABI_MINOR,
-    .min_host_minor = 0,
+    .min_host_minor = 1, /* id_prefix(), agent_url */
     .name = "trivial",
     .version = "1.0",
     .health_check_path = "", /* nothing answers there */

@@ -29,6 +29,8 @@ static void on_report(void *arg, struct backend *backend, const struct sbx_obser
                           observation->error->code, observation->error->message);
     if (observation->log_tail)
         buffer_add_format(&harness->seen, " log_tail=%s", observation->log_tail);
+    if (observation->agent_url)
+        buffer_add_format(&harness->seen, " agent_url=%s", observation->agent_url);
     for (uint32_t i = 0; i < observation->urls_count; i++)
         buffer_add_format(&harness->seen, " %s=%s:%d", observation->urls[i].name, observation->urls[i].url,
                           observation->urls[i].port);

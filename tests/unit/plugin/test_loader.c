@@ -30,10 +30,10 @@ static void refuses_each_wrong_plugin_in_a_sentence_of_its_own(void **state)
             "its `sandboxd_plugin` does not begin with SBX_PLUGIN_MAGIC; it was built against "
             "something other than sandboxd's headers");
     refuses("wrong_major.so",
-            "it was built for version 2.0 of the backend ABI, this daemon has 1.0; build it "
+            "it was built for version 2.1 of the backend ABI, this daemon has 1.1; build it "
             "against this daemon's headers");
     refuses("newer_host.so",
-            "it needs a daemon with version 1.1 of the backend ABI or newer, this one has 1.0; "
+            "it needs a daemon with version 1.2 of the backend ABI or newer, this one has 1.1; "
             "upgrade the daemon or use an older plugin");
     refuses("no_list.so", "it has no operation `list`, which is mandatory");
     refuses("no_stream_ready.so",

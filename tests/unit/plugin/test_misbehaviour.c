@@ -134,6 +134,41 @@ static void an_empty_error_is_still_an_error(void **state)
     RUN_UNTIL(harness, harness_saw(harness, "start 5 INTERNAL: The backend gave no reason."));
 }
 
+static void telling_of_progress_where_there_is_none_is_ignored(void **state)
+{
+    struct harness *harness = *state;
+    struct backend *backend = harness_misbehave(harness, "progress_bogus");
+    harness_act(harness, backend, BACKEND_PAUSE, "s1", 1000);
+    RUN_UNTIL(harness, harness_saw(harness, "pause done"));
+    assert_true(harness_logged(harness, "the plugin told of progress in operation"));
+    harness_start(harness, backend, "s1", 1000);
+    RUN_UNTIL(harness, harness_saw(harness, "start done"));
+    assert_true(harness_logged(harness, "told of progress in operation 3039, which is no `start` in flight"));
+}
+
+static void progress_does_not_hold_up_a_start_that_is_to_end(void **state)
+{
+    struct harness *harness = *state;
+    struct backend *backend = harness_misbehave(harness, "progress_for_ever");
+    struct backend_operation *operation = harness_start(harness, backend, "s1", 200);
+    backend_cancel(operation, false);
+    RUN_UNTIL(harness, harness_saw(harness, "start 9 BACKEND_TIMEOUT"));
+}
+
+static void a_wrong_prefix_of_ids_is_ignored(void **state)
+{
+    struct harness *harness = *state;
+    struct backend *backend = harness_misbehave(harness, "wrong_id_prefix");
+    assert_string_equal(backend_id_prefix(backend), "");
+    assert_true(harness_logged(harness, "the plugin's prefix for ids is not at most 63 letters, digits, '-', "
+                                        "'_' and '.'; ignored"));
+    backend = harness_misbehave(harness, "late_id_prefix");
+    harness_start(harness, backend, "s1", 1000);
+    RUN_UNTIL(harness, harness_saw(harness, "start done"));
+    assert_string_equal(backend_id_prefix(backend), "");
+    assert_true(harness_logged(harness, "the plugin called id_prefix() outside of open(); ignored"));
+}
+
 static void a_call_from_another_thread_is_refused(void **state)
 {
     struct harness *harness = *state;
@@ -161,6 +196,7 @@ static void nonsense_is_refused_with_a_line_that_says_why(void **state)
         {"bad_url", "refused: a URL is missing, over 4 KiB, not UTF-8, or has blanks in it"},
         {"bad_port", "refused: the port of a URL is not between 0 and 65535"},
         {"null_urls", "refused: it counts URLs but has none"},
+        {"bad_agent_url", "refused: its agent_url is empty, over 4 KiB, not UTF-8, or has blanks in it"},
         {"bad_exit_code", "refused: its exit_code is not between -1 and 255"},
     };
     struct harness *harness = *state;
@@ -427,6 +463,9 @@ int main(void)
         TEST(cancelled_without_being_asked_is_an_internal_error),
         TEST(garbage_in_an_error_is_made_harmless),
         TEST(an_empty_error_is_still_an_error),
+        TEST(telling_of_progress_where_there_is_none_is_ignored),
+        TEST(progress_does_not_hold_up_a_start_that_is_to_end),
+        TEST(a_wrong_prefix_of_ids_is_ignored),
         TEST(a_call_from_another_thread_is_refused),
         TEST(nonsense_is_refused_with_a_line_that_says_why),
         TEST(an_error_and_output_in_a_report_are_made_harmless),

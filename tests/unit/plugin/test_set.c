@@ -266,14 +266,14 @@ static void check_opens_nothing_and_needs_no_loop(void **state)
     assert_int_equal(harness->problems.errors, 4);
     assert_true(harness_problem(harness,
                                 "backends.a.options.dealy: there is no such option; known are delay, url, "
-                                "start_error, unavailable, log_lines and on_shutdown"));
+                                "agent_url, id_prefix, start_error, unavailable, log_lines and on_shutdown"));
     assert_true(harness_problem(harness, "backends.a.options.delay: must be a number of milliseconds"));
     assert_true(
         harness_problem(harness, "backends.a.options.on_shutdown: must be keep, pause, stop or remove"));
     assert_true(harness_problem(harness,
                                 "backends.c.plugin: " TEST_PLUGINS
-                                "/wrong_major.so: it was built for version 2.0 of the backend ABI, this "
-                                "daemon has 1.0; build it against this daemon's headers"));
+                                "/wrong_major.so: it was built for version 2.1 of the backend ABI, this "
+                                "daemon has 1.1; build it against this daemon's headers"));
 }
 
 static void a_complaint_names_the_line_of_the_option(void **state)

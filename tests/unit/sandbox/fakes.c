@@ -104,6 +104,10 @@ enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend)
 {
     return backend->on_shutdown;
 }
+const char *backend_id_prefix(const struct backend *backend)
+{
+    return backend->id_prefix;
+}
 bool backend_has_logs(const struct backend *backend)
 {
     return backend->has_logs;
@@ -156,9 +160,9 @@ unsigned flight_count(const char *verb)
     return count;
 }
 
-void report(struct world *world, const char *sandbox, enum sbx_state state)
+static void tell(struct world *world, const char *sandbox, enum sbx_state state, uint64_t incarnation,
+                 const char *agent_url)
 {
-    static uint64_t incarnation;
     char text[96];
     snprintf(text, sizeof text, "http://agent/%s", sandbox);
     struct sbx_url url = {.name = "AGENT_SERVER", .url = text, .port = 1};
@@ -168,10 +172,22 @@ void report(struct world *world, const char *sandbox, enum sbx_state state)
                                           .urls = &url,
                                           .urls_count = 1,
                                           .exit_code = 7,
-                                          .incarnation = ++incarnation};
+                                          .incarnation = incarnation,
+                                          .agent_url = agent_url};
     struct backend_events events = service_backend_events(world->service);
     events.report(events.arg, &world->backend, &observation);
     world_turn(world);
+}
+
+void report(struct world *world, const char *sandbox, enum sbx_state state)
+{
+    static uint64_t incarnation;
+    tell(world, sandbox, state, ++incarnation, NULL);
+}
+
+void report_agent(struct world *world, const char *sandbox, enum sbx_state state, const char *agent_url)
+{
+    tell(world, sandbox, state, UINT64_MAX, agent_url);
 }
 
 static void finish(struct world *world, struct backend_operation *operation, const struct sbx_error *err)

@@ -10,6 +10,7 @@ struct backend {
     const char *health_path;
     enum sbx_on_shutdown on_shutdown;
     bool down, has_logs;
+    char id_prefix[32];
     struct sbx_error why;
 };
 
@@ -50,6 +51,9 @@ void flight_end(struct world *world, struct backend_operation *operation, const 
 /* Ends it with success, and nothing is reported. */
 void flight_end_silently(struct world *world, struct backend_operation *operation);
 void report(struct world *world, const char *sandbox, enum sbx_state state);
+/* The same, each time of the same incarnation, with where the daemon reaches its agent server (NULL: where clients
+ * do). */
+void report_agent(struct world *world, const char *sandbox, enum sbx_state state, const char *agent_url);
 
 /* Acknowledges every write that waits, with err (NULL: success). */
 void store_flush(struct world *world, const struct sbx_error *err);
