@@ -1,4 +1,4 @@
-"""A sandbox of the docker backend from its start to its removal, on a real engine: what clients see, and what is made."""
+"""A sandbox of the docker backend from its start to its removal, on a real engine: what is seen, and what is made."""
 
 import hashlib
 import re
@@ -30,7 +30,8 @@ def test_a_start_makes_a_container_that_answers(docker, engine):
 def test_the_container_is_as_the_spec_and_the_safe_defaults_say(make_docker, engine):
     docker = make_docker()
     docker.options["host_port"] = 3123
-    docker.config["specs"] = [docker.spec("agent", working_dir="/workspace/project", initial_env={"FROM_SPEC": "a b=c"})]
+    docker.config["specs"] = [
+        docker.spec("agent", working_dir="/workspace/project", initial_env={"FROM_SPEC": "a b=c"})]
     docker.write()
     docker.start()
     sandbox = docker.start_sandbox()

@@ -1,0 +1,260 @@
+"""What each option of the docker backend does to a container of a real engine, and what --check says of wrong ones."""
+
+import json
+import socket
+
+import pytest
+
+from docker_engine import AGENT_IMAGE, ask_agent, env_of
+from harness import check, free_port, wait_until
+
+
+@pytest.fixture
+def start(make_docker):
+    """A daemon with these options, and a sandbox of it."""
+    def begin(**options):
+        docker = make_docker()
+        docker.options.update(options)
+        docker.write()
+        docker.start()
+        return docker, docker.start_sandbox()
+    return begin
+
+
+def test_ports_come_from_their_ranges(start, engine):
+    exposed = [{"name": "AGENT_SERVER", "container_port": 8000},
+               {"name": "OTHER", "description": "of another program", "container_port": 9000}]
+    _, sandbox = start(exposed_ports=exposed, port_ranges={"AGENT_SERVER": "32100-32109", "OTHER": "32200-32209"})
+    ports = {url["name"]: url["port"] for url in sandbox["exposed_urls"]}
+    assert 32100 <= ports["AGENT_SERVER"] <= 32109 and 32200 <= ports["OTHER"] <= 32209
+    assert env_of(engine.inspect(sandbox["id"]))["OTHER"] == str(ports["OTHER"])
+
+
+def test_bind_address_and_url_pattern(start, engine):
+    _, sandbox = start(bind_address="0.0.0.0", container_url_pattern="http://127.0.0.1:{port}")
+    [bound] = engine.inspect(sandbox["id"])["NetworkSettings"]["Ports"]["8000/tcp"]
+    assert bound["HostIp"] == "0.0.0.0"
+    assert sandbox["exposed_urls"][0]["url"] == f"http://127.0.0.1:{bound['HostPort']}"
+
+
+def test_the_host_network(make_docker, engine):
+    docker = make_docker()
+    docker.options["network"] = "host"
+    docker.config["specs"] = [docker.spec("agent", command=["/sandbox-agent", "--port", "{port}"])]
+    docker.write()
+    docker.start()
+    one, two = docker.start_sandbox(), docker.start_sandbox()
+    assert one["exposed_urls"][0]["port"] != two["exposed_urls"][0]["port"]
+    assert engine.inspect(one["id"])["HostConfig"]["NetworkMode"] == "host"
+    assert ask_agent(one, "/health").status == 200
+    docker.restart("kill")
+    assert docker.wait_status(one["id"], "RUNNING") == one, "its ports are found again"
+
+
+def test_a_network_by_its_name(start, engine):
+    network = engine.ask("POST", "/networks/create", {"Name": "of-our-own"})["Id"]
+    try:
+        docker, sandbox = start(network="of-our-own")
+        assert list(engine.inspect(sandbox["id"])["NetworkSettings"]["Networks"]) == ["of-our-own"]
+        docker.remove_all()
+        docker.wait_clean()
+    finally:
+        engine.call("DELETE", f"/networks/{network}")
+
+
+def test_mounts_of_folders_and_named_volumes(make_docker, engine):
+    docker = make_docker()
+    folder, other = docker.directory / "shared", docker.directory / "read-only"
+    folder.mkdir()
+    other.mkdir()
+    (other / "file").write_text("of the host")
+    volumes = [f"test-{docker.prefix}one", f"test-{docker.prefix}two"]
+    docker.options["mounts"] = [
+        {"host_path": str(folder), "container_path": "/shared"},
+        {"host_path": str(other), "container_path": "/other", "mode": "ro"},
+        {"host_path": f"volume:{volumes[0]}", "container_path": "/one"},
+        {"host_path": volumes[1], "container_path": "/two", "mode": "rw"}]
+    docker.write()
+    docker.start()
+    sandbox = docker.start_sandbox()
+    for path in "/shared", "/one", "/two":
+        assert ask_agent(sandbox, f"/file?path={path}/new&text=written", "POST").status == 200
+    assert ask_agent(sandbox, "/file?path=/other/file").json() == {"text": "of the host"}
+    assert ask_agent(sandbox, "/file?path=/other/new&text=x", "POST").status == 500
+    assert (folder / "new").read_text() == "written"
+    docker.remove_all()
+    wait_until(lambda: not docker.containers())
+    assert set(volumes) <= set(engine.volumes()), "a named volume is shared, and outlives its sandboxes"
+    sandbox = docker.start_sandbox()
+    assert ask_agent(sandbox, "/file?path=/one/new").json() == {"text": "written"}
+    docker.remove_all()
+    wait_until(lambda: not docker.containers())
+    for volume in volumes:
+        engine.ask("DELETE", f"/volumes/{volume}")
+
+
+def test_an_overlay_is_private_and_goes_with_its_sandbox(make_docker):
+    docker = make_docker()
+    lower = docker.directory / "lower"
+    lower.mkdir()
+    (lower / "file").write_text("of the host")
+    docker.options.update(overlay_base=str(docker.overlays), pause_mode="stop", mounts=[
+        {"host_path": str(lower), "container_path": "/work", "mode": "overlay"}])
+    docker.write()
+    docker.start()
+    one, two = docker.start_sandbox(), docker.start_sandbox()
+    assert ask_agent(one, "/file?path=/work/file&text=mine", "POST").status == 200
+    assert ask_agent(one, "/file?path=/work/file").json() == {"text": "mine"}
+    assert ask_agent(two, "/file?path=/work/file").json() == {"text": "of the host"}
+    assert (lower / "file").read_text() == "of the host"
+    docker.act("pause", one["id"])
+    docker.wait_status(one["id"], "PAUSED")
+    docker.act("resume", one["id"])
+    docker.wait_status(one["id"], "RUNNING")
+    assert ask_agent(one, "/file?path=/work/file").json() == {"text": "mine"}
+    assert sorted(p.name for p in docker.overlays.iterdir()) == sorted([one["id"], two["id"]])
+    docker.remove_sandbox(one["id"])
+    wait_until(lambda: [p.name for p in docker.overlays.iterdir()] == [two["id"]])
+
+
+def test_limits_gpus_hosts_and_kwargs_are_in_the_create_request(start, engine):
+    kwargs = {"Labels": {"team": "blue"}, "HostConfig": {"ShmSize": 1048576, "CapDrop": ["NET_RAW"]}}
+    _, sandbox = start(limits={"memory": "64MiB", "cpus": 0.5, "pids": 100}, extra_hosts=["db:10.1.2.3"], kwargs=kwargs)
+    made = engine.inspect(sandbox["id"])
+    host = made["HostConfig"]
+    assert host["Memory"] == 64 << 20 and host["NanoCpus"] == 500000000 and host["PidsLimit"] == 100
+    assert host["ExtraHosts"] == ["db:10.1.2.3"] and host["ShmSize"] == 1048576 and host["CapDrop"] == ["NET_RAW"]
+    assert made["Config"]["Labels"]["team"] == "blue"
+    assert made["Config"]["Labels"]["sandbox_spec_id"] == AGENT_IMAGE, "kwargs add to labels, and take none away"
+    assert host["Init"] is True and any(o.startswith("no-new-privileges") for o in host["SecurityOpt"])
+
+
+def test_gpus_platform_and_runtime_reach_the_engine(make_docker, proxy, engine):
+    """No machine has them all: the engine's refusals name them."""
+    for options, word in (({"gpus": "all"}, "gpu"), ({"gpus": ["0", "1"]}, "gpu"), ({"runtime": "runsc"}, "runsc")):
+        docker = make_docker()
+        docker.options.update(options)
+        docker.write()
+        docker.start()
+        response = docker.post("/api/v1/sandboxes?wait=10s")
+        assert response.status == 502 and word in response.json()["error"]["message"], response
+        assert docker.containers() == []
+        docker.stop()
+    docker = make_docker()
+    docker.options.update(platform="linux/amd64", runtime="runc", host=proxy.host)
+    docker.write()
+    docker.start()
+    sandbox = docker.start_sandbox()
+    assert engine.inspect(sandbox["id"])["HostConfig"]["Runtime"] == "runc"
+    assert proxy.matching(r"^POST /containers/create\?.*platform=linux%2Famd64")
+
+
+def test_the_runtime_profile(make_docker, engine):
+    docker = make_docker()
+    docker.options.update(profile="runtime")
+    del docker.options["exposed_ports"]
+    docker.backend["health_check_path"] = "/alive"
+    docker.config["specs"] = [docker.spec("agent", command=["/sandbox-agent", "--port", "{port}"])]
+    docker.write()
+    docker.start()
+    sandbox = docker.start_sandbox()
+    made = engine.inspect(sandbox["id"])
+    env = env_of(made)
+    assert env["PYTHONUNBUFFERED"] == "1" and env["PIP_BREAK_SYSTEM_PACKAGES"] == "1"
+    ports = made["NetworkSettings"]["Ports"]
+    for name in "port", "VSCODE_PORT", "APP_PORT_1", "APP_PORT_2":
+        assert ports[f"{env[name]}/tcp"][0]["HostPort"] == env[name], "the same inside and outside"
+    assert len({env[name] for name in ("port", "VSCODE_PORT", "APP_PORT_1", "APP_PORT_2")}) == 4
+    assert made["Config"]["Entrypoint"] in (None, [])
+
+
+@pytest.mark.parametrize("how, state", [("keep", "running"), ("pause", "paused"), ("stop", "exited"), ("remove", None)])
+def test_what_a_shutdown_does(start, engine, how, state):
+    docker, sandbox = start(on_shutdown=how)
+    assert docker.stop() == 0
+    assert engine.state(sandbox["id"]) == state
+    docker.start()
+    if state in ("paused", "exited"):
+        docker.wait_status(sandbox["id"], "PAUSED")
+        docker.act("resume", sandbox["id"])
+    if state:
+        assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
+
+
+def test_a_reload_that_changes_an_option_finds_the_sandboxes_again(start):
+    docker, sandbox = start()
+    docker.options["limits"] = {"memory": "64MiB"}
+    docker.write()
+    docker.reload()
+    assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
+    docker.start_sandbox()
+
+
+# ---- --check: no engine is needed
+
+
+def checked(options, **backend):
+    """`sandboxd --check` of a docker backend with these options."""
+    config = {"backends": {"docker": {"plugin": "docker", "options": options, **backend}}, "state_dir": "/tmp/nosuch"}
+    return check(json.dumps(config))[:2]
+
+
+def test_a_good_configuration_is_good_without_an_engine():
+    code, said = checked({"host": "unix:///nosuch.sock", "mounts": [{"host_path": "/tmp", "container_path": "/x"}],
+                          "port_ranges": {"AGENT_SERVER": "30000-39999"}, "gpus": "all", "network": "host"})
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("options, path", [
+    ({"nosuch": 1}, "options.nosuch"),
+    ({"host": "ftp://x"}, "options.host"),
+    ({"container_name_prefix": "-x"}, "options.container_name_prefix"),
+    ({"container_url_pattern": "http://localhost"}, "options.container_url_pattern"),
+    ({"host_port": 70000}, "options.host_port"),
+    ({"mounts": [{"host_path": "/tmp"}]}, "options.mounts"),
+    ({"mounts": [{"host_path": "/tmp", "container_path": "relative"}]}, "options.mounts[0].container_path"),
+    ({"mounts": [{"host_path": "/tmp", "container_path": "/x", "mode": "overlay"}]}, "options.mounts[0]"),
+    ({"exposed_ports": [{"name": "A B", "container_port": 1}]}, "options.exposed_ports[0].name"),
+    ({"exposed_ports": [{"name": "AGENT_SERVER", "container_port": 0}]}, "options.exposed_ports[0].container_port"),
+    ({"port_ranges": {"AGENT_SERVER": "40000-30000"}}, "options.port_ranges"),
+    ({"port_ranges": {"NOSUCH": "30000-40000"}}, "options.port_ranges"),
+    ({"bind_address": "localhost:1"}, "options.bind_address"),
+    ({"pause_mode": "sleep"}, "options.pause_mode"),
+    ({"pull_policy": "sometimes"}, "options.pull_policy"),
+    ({"limits": {"memory": "lots"}}, "options.limits.memory"),
+    ({"on_shutdown": "burn"}, "options.on_shutdown"),
+    ({"kwargs": [1]}, "options.kwargs"),
+    ({"profile": "desktop"}, "options.profile"),
+])
+def test_a_wrong_option_is_told_at_its_own_place(options, path):
+    code, said = checked(options)
+    assert code == 1 and f"backends.docker.{path}" in said and "sandboxd.yaml:1:" in said, said
+
+
+def test_all_wrong_options_are_told_in_one_run():
+    code, said = checked({"pause_mode": 1, "pull_policy": 2, "bind_address": 3})
+    assert code == 1 and all(word in said for word in ("pause_mode", "pull_policy", "bind_address")), said
+
+
+@pytest.mark.parametrize("kwargs", [{"HostConfig": {"Privileged": True}}, {"HostConfig": {"CapAdd": ["SYS_ADMIN"]}},
+                                    {"HostConfig": {"PidMode": "host"}},
+                                    {"HostConfig": {"Binds": ["/var/run/docker.sock:/s"]}}])
+def test_a_privileged_kwargs_is_warned_of(kwargs):
+    code, said = checked({"kwargs": kwargs})
+    assert code == 0 and "warning" in said.lower() and "options.kwargs" in said, said
+    assert "warning" not in checked({"kwargs": {"Labels": {"a": "b"}}})[1].lower()
+
+
+def test_a_free_port_is_no_promise(start, engine):
+    """A range of one port that another program holds: exhausted; given up: free."""
+    port = free_port()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        docker, _ = start()
+        docker.options["port_ranges"] = {"AGENT_SERVER": f"{port}-{port}"}
+        docker.write()
+        docker.reload()
+        response = docker.post("/api/v1/sandboxes")
+        assert response.json()["error"]["code"] == "PORTS_EXHAUSTED", response
+    assert docker.start_sandbox()["exposed_urls"][0]["port"] == port

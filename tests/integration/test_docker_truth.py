@@ -1,0 +1,194 @@
+"""What clients are shown is what the engine says, whoever acts on it, whatever becomes of it; and no read asks it."""
+
+import os
+import signal
+
+import pytest
+
+from docker_engine import ask_agent, within
+from harness import SLOWER, wait_until
+
+
+@pytest.fixture
+def watched(make_docker, proxy):
+    """A daemon whose calls of the engine are counted."""
+    docker = make_docker()
+    docker.options["host"] = proxy.host
+    docker.write()
+    return docker.start()
+
+
+def read_all(docker, sandbox_id):
+    """Every kind of read."""
+    for path in ("/sandboxes/search", f"/sandboxes?id={sandbox_id}", f"/sandboxes/{sandbox_id}",
+                 "/sandbox-specs/search"):
+        assert docker.get("/api/v1" + path, timeout=5).status == 200, path
+
+
+def assert_unavailable(response):
+    assert response.status == 503 and int(response.headers["Retry-After"]) > 0, response
+    assert response.json()["error"]["code"] == "BACKEND_UNAVAILABLE" and response.json()["error"]["retryable"] is True
+    assert response.json()["detail"]
+
+
+def test_what_somebody_else_does_is_seen_at_once(docker, engine):
+    sandbox = docker.start_sandbox()
+    name = sandbox["id"]
+    for verb, query, status, back in (("pause", "", "PAUSED", "unpause"), ("stop", "?t=1", "PAUSED", "start")):
+        engine.do(name, verb, query)
+        within(1, lambda s=status: docker.sandbox(name)["status"] == s, f"{verb} is seen")
+        assert docker.sandbox(name)["error"] is None
+        engine.do(name, back)
+        docker.wait_status(name, "RUNNING", timeout=2 * SLOWER)
+    assert docker.sandbox(name) == sandbox
+    engine.do(name, "kill")
+    within(1, lambda: docker.sandbox(name)["status"] != "RUNNING", "the kill is seen")
+    assert docker.sandbox(name)["session_api_key"] is None
+    engine.remove(name)
+    within(1, lambda: (docker.sandbox(name) or {"status": "MISSING"})["status"] == "MISSING", "the removal is seen")
+
+
+def test_an_end_by_itself_is_an_error_and_a_resume_starts_it_again(docker, engine):
+    sandbox = docker.start_sandbox()
+    os.kill(engine.inspect(sandbox["id"])["State"]["Pid"], signal.SIGKILL)  # its init: nobody asked the engine
+    failed = docker.wait_status(sandbox["id"], "ERROR")
+    assert failed["error"]["code"] == "EXITED" and failed["error"]["exit_code"] == 137
+    docker.act("resume", sandbox["id"])
+    again = docker.wait_status(sandbox["id"], "RUNNING")
+    assert again["session_api_key"] == sandbox["session_api_key"]
+    assert ask_agent(again, "/health").status == 200
+
+
+def test_an_engine_that_is_stopped_and_comes_back(docker, engine):
+    sandboxes = [docker.start_sandbox()["id"] for _ in range(2)]
+    engine.stop()
+    docker.wait_available(False)
+    [reason] = [docker.state_of_backend()]
+    assert reason["state"] != "open" and str(engine.socket) in str(reason), reason
+    for name in sandboxes:
+        read_all(docker, name)
+    assert_unavailable(docker.post("/api/v1/sandboxes"))
+    assert_unavailable(docker.post(f"/api/v1/sandboxes/{sandboxes[0]}/resume"))
+    engine.start()
+    within(1, lambda: docker.get("/ready").status == 200, "the engine's return is seen")
+    # The engine's stop ended both: whether it was asked to is what the engine does not tell.
+    for name in sandboxes:
+        within(1, lambda n=name: docker.sandbox(n)["status"] in ("PAUSED", "ERROR"), "what is true after the return")
+    docker.act("resume", sandboxes[0])
+    docker.wait_status(sandboxes[0], "RUNNING")
+
+
+def test_a_killed_engine_and_what_happened_while_nobody_looked(docker, engine):
+    gone, kept = docker.start_sandbox()["id"], docker.start_sandbox()["id"]
+    new = docker.prefix + "meanwhile"
+    engine.kill()
+    docker.wait_available(False)
+    docker.kill()
+    engine.start()
+    engine.remove(gone)
+    engine.run(new)
+    docker.start()
+    wait_until(lambda: {s["id"] for s in docker.everything()} >= {kept, new})
+    assert (docker.sandbox(gone) or {"status": "MISSING"})["status"] == "MISSING"
+    docker.act("resume", kept)
+    docker.wait_status(kept, "RUNNING")
+
+
+def test_a_frozen_engine(docker, engine):
+    sandbox = docker.start_sandbox()
+    with engine.frozen():
+        read_all(docker, sandbox["id"])
+        assert docker.sandbox(sandbox["id"])["status"] == "RUNNING"
+        docker.wait_available(False, timeout=60)
+        assert_unavailable(docker.post("/api/v1/sandboxes"))
+        assert docker.sandbox(sandbox["id"])["status"] == "RUNNING", "its agent answers its health check all the same"
+    within(1, lambda: docker.get("/ready").status == 200, "the engine goes on, which is seen")
+    assert docker.sandbox(sandbox["id"]) == sandbox
+    docker.start_sandbox()
+
+
+def test_a_delete_that_the_engine_never_heard_of_is_done_when_it_is_back(docker, engine):
+    sandbox = docker.start_sandbox()
+    engine.kill()
+    docker.wait_available(False)
+    response = docker.delete(f"/api/v1/sandboxes/{sandbox['id']}")
+    engine.start()
+    docker.wait_available()
+    if response.status == 200:  # promised
+        assert docker.sandbox(sandbox["id"]) is None
+        docker.wait_clean()
+    else:
+        assert_unavailable(response)
+        assert docker.sandbox(sandbox["id"])
+
+
+def test_a_cut_event_stream_ends_in_a_listing(watched, proxy, engine):
+    sandbox = watched.start_sandbox()
+    wait_until(lambda: proxy.matching("^GET /events"))
+    hold = proxy.rule("^GET /events", "cut before", times=3)
+    proxy.cut_all()
+    engine.do(sandbox["id"], "pause")
+    watched.wait_status(sandbox["id"], "PAUSED")
+    wait_until(lambda: hold.applied == 3)
+    engine.do(sandbox["id"], "unpause")
+    watched.wait_status(sandbox["id"], "RUNNING")
+
+
+def test_a_suspended_daemon_misses_nothing(docker, engine):
+    paused, gone, ended = (docker.start_sandbox() for _ in range(3))
+    late = docker.prefix + "late"
+    docker.process.send_signal(signal.SIGSTOP)
+    try:
+        engine.do(paused["id"], "pause")
+        engine.remove(gone["id"])
+        engine.do(ended["id"], "stop", "?t=0")
+        engine.run(late)
+    finally:
+        docker.process.send_signal(signal.SIGCONT)
+    within(1, lambda: docker.sandbox(paused["id"])["status"] == "PAUSED")
+    within(1, lambda: docker.sandbox(ended["id"])["status"] == "PAUSED")
+    within(1, lambda: (docker.sandbox(gone["id"]) or {"status": "MISSING"})["status"] == "MISSING")
+    within(1, lambda: docker.sandbox(late))
+
+
+def test_no_read_asks_the_engine(watched, proxy):
+    sandbox = watched.start_sandbox()
+    before = len(proxy.calls)
+    for _ in range(20):
+        read_all(watched, sandbox["id"])
+        watched.get("/api/v1/sandbox", headers={"X-Session-API-Key": sandbox["session_api_key"]})
+    assert proxy.calls[before:] == []
+
+
+def test_a_listing_is_one_request_and_one_inspect_for_each_that_it_has_not_seen(make_docker, proxy, engine):
+    docker = make_docker()
+    docker.options["host"] = proxy.host
+    docker.write()
+    names = [f"{docker.prefix}{i}" for i in range(4)]
+    for name in names:
+        engine.run(name)
+    docker.start()
+    wait_until(lambda: len(docker.everything()) == 4)
+    assert len(proxy.matching(r"^GET /containers/json")) == 1
+    assert len(proxy.matching(r"^GET /containers/[^/]+/json")) == 4
+    before = len(proxy.calls)
+    proxy.cut_all()  # the next listing
+    wait_until(lambda: [c for c in proxy.calls[before:] if c.startswith("GET /containers/json")])
+    docker.wait_available()
+    engine.do(names[0], "pause")
+    docker.wait_status(names[0], "PAUSED")
+    looks = [c for c in proxy.calls[before:] if "/json" in c and not c.startswith("GET /containers/json")]
+    assert len(looks) <= 1, looks
+
+
+def test_without_an_engine_the_daemon_serves_and_opens_the_backend_when_it_comes(make_docker, engine):
+    docker = make_docker()
+    engine.stop()
+    docker.start()
+    response = docker.get("/ready")
+    assert response.status == 503 and "docker" in response.text
+    assert docker.get("/health").status == 200
+    assert_unavailable(docker.post("/api/v1/sandboxes"))
+    engine.start()
+    within(1, lambda: docker.get("/ready").status == 200, "the engine is there, which is seen")
+    docker.start_sandbox()
