@@ -1,12 +1,13 @@
 /* docker.h: one configured instance of the docker plugin, and what its files share.
  *
  *   docker.c   the entry, opening and closing        watch.c    the engine's event stream, and whether it is there
- *   start.c    a sandbox's start                      list.c     a full listing
+ *   start.c    a sandbox's start; make.c: its steps   list.c     a full listing
  *   act.c      pause, resume, stop                    look.c     one container's inspection, applied
- *   remove.c   its removal                            table.c    the containers that are known
+ *   remove.c   its removal; halt.c: a graceful end    table.c    the containers that are known
  *   pull.c     images                                 report.c   what the host is told
  *   logs.c     output                                 ending.c   why a container ended
  *   ports.c    host ports                             start_log.c  its output while it starts, at debug level
+ *   operation.c  what operations on a container have in common
  *
  * Everything here belongs to the loop thread. The engine is the truth about containers; the table holds what it
  * said last, so that no read asks it.
@@ -38,7 +39,7 @@ struct container {
     bool seen_alive;        /* this instance saw it run: its end would be noticed */
     bool killed;            /* since it last started somebody sent a signal that ends, or a stop */
     bool died_alone;        /* an event said that it ended, and nobody had asked */
-    sbx_op start_log;       /* not 0: its output is being logged (start_log.c) */
+    bool missed;            /* an event came while it was busy: of after the operation's look, perhaps */
     struct ending *ending;  /* what is known of its end (ending.c); NULL: nothing */
 };
 
@@ -145,6 +146,12 @@ void pull_finish(struct docker *docker);
 
 /* ---- start.c, act.c, remove.c, logs.c ---- */
 
+/* Around an operation on a container: events do not look at it meanwhile. The look that an operation ends with is
+ * operation_look(); what events say after that is looked at by operation_end(). */
+void operation_begin(struct docker *docker, const char *name); /* puts it into the table */
+void operation_look(struct docker *docker, const char *name, look_done done, void *arg);
+void operation_end(struct docker *docker, const char *name);
+
 void start_begin(struct docker *docker, const struct sbx_start *start, sbx_op op);
 void start_cancel(struct docker *docker, sbx_op op);
 enum verb { VERB_PAUSE, VERB_RESUME, VERB_STOP };
@@ -156,6 +163,7 @@ void logs_cancel(struct docker *docker, sbx_op op);
 /* The last lines of a container's output, at most 4 KiB as the report takes them; "" where they can't be had. */
 void logs_tail(struct docker *docker, const struct container *container,
                void (*done)(void *arg, const char *tail), void *arg);
+void logs_finish(struct docker *docker); /* in close(): the tails that were still asked for come to nothing */
 
 /* ---- start_log.c: output while a sandbox starts goes to the log where that shows debug lines ---- */
 
