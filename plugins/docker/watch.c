@@ -9,6 +9,7 @@
  * A stream that ends while the engine is there is a gap: it is opened anew at once, from the time on at which it was
  * last known to be whole, and everything is listed, since the engine keeps only its last 256 events.
  */
+#include "common/failure.h"
 #include "docker.h"
 #include "events.h"
 #include "refusal.h"
@@ -25,8 +26,9 @@ enum {
     ATTEMPT_MS = 2500, /* for each of the two answers: a frozen engine takes the request, and says nothing */
     BEAT_MS = 3000,
     BEAT_TIMEOUT_MS = 3000,
-    LATE_MS = 2000,       /* so much later than due: this process, or the whole machine, was suspended */
-    SHORT_LIVED_MS = 1000 /* a stream that ended so soon is as good as none */
+    LATE_MS = 2000,        /* so much later than due: this process, or the whole machine, was suspended */
+    SHORT_LIVED_MS = 1000, /* a stream that ended so soon is as good as none */
+    FLAPS_MAX = 4          /* the next one waits up to 16 times as long */
 };
 
 enum phase { PHASE_LOST, PHASE_ASKING, PHASE_SUBSCRIBING, PHASE_WATCHING, PHASE_ENDED };
@@ -42,7 +44,9 @@ struct watch {
     bool lost;         /* the host was told `why` */
     bool listed;       /* the host has listed, or will: what is missed from now on is a gap */
     struct sbx_error why;
+    unsigned flaps;       /* streams in a row that were short-lived */
     int64_t since_s;      /* on the engine's clock: all that happened before is known */
+    int64_t begun_s;      /* on the engine's clock, not after the stream began */
     uint64_t watching_ms; /* host->now_ms() when WATCHING began */
     uint64_t beat_ms;     /* boot_ms() of the last step of the heartbeat */
 };
@@ -92,17 +96,29 @@ static void try_again(void *arg)
     connect(docker);
 }
 
+/* For whoever asks for something now, it is 503 whatever became of the call that found out. */
 static void lose(struct docker *docker, const struct sbx_error *why)
 {
     struct watch *watch = docker->watch;
-    struct sbx_error copy = *why; /* it may be a call's that ends here */
-    disconnect(watch, docker);
-    watch->phase = PHASE_LOST;
+    uint64_t wait_ms = (uint64_t)RETRY_MS << (watch->phase == PHASE_WATCHING ? watch->flaps : 0);
+    failure_set(&watch->why, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE, "%s", why->message);
+    watch->why.retryable = why->retryable;
     watch->lost = true;
-    watch->why = copy;
-    set_timer(docker, RETRY_MS, try_again);
+    watch->phase = PHASE_LOST;
+    disconnect(watch, docker);
+    set_timer(docker, wait_ms, try_again);
     docker->host->available(docker->public, &watch->why);
     tell_opened(docker);
+}
+
+/* A call ended in `error`: an answer that refuses says nothing of what was asked. */
+static void lose_refused(struct docker *docker, const char *what, const struct sbx_error *error)
+{
+    struct sbx_error why = *error;
+    if (error->kind != SBX_ERR_UNAVAILABLE && error->kind != SBX_ERR_TIMEOUT)
+        failure_set(&why, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE, "%.200s refuses %s: %.200s",
+                    docker->options.host, what, error->message);
+    lose(docker, &why);
 }
 
 /* The engine may well be there: it is only said to be lost when it does not answer now. */
@@ -131,7 +147,8 @@ static bool was_suspended(struct docker *docker)
     if (passed <= BEAT_MS + LATE_MS)
         return false;
     char why[80];
-    snprintf(why, sizeof why, "this process did not run for about %" PRIu64 " s", (passed - BEAT_MS) / 1000);
+    snprintf(why, sizeof why, "this process did not run for at least %" PRIu64 " s",
+             (passed - BEAT_MS) / 1000);
     reconnect(docker, why);
     return true;
 }
@@ -151,6 +168,7 @@ static void pinged(void *arg, const struct sbx_error *error, int status, const s
     }
     if (!error && docker->engine.date_s > 0)
         watch->since_s = docker->engine.date_s - BEAT_TIMEOUT_MS / 1000; /* events of then have come */
+    watch->flaps = 0;
     next_beat(docker);
 }
 
@@ -212,11 +230,19 @@ static void note(struct docker *docker, struct container *container, const struc
 
 static void forget(struct docker *docker, struct container *container)
 {
-    if (container->busy > 0)
-        return; /* the operation's end looks */
+    if (container->busy > 0) {
+        container->missed = true; /* the operation's end looks */
+        return;
+    }
     start_log_end(docker, container->name);
     report_gone(docker, container->name);
     table_remove(docker, container);
+}
+
+/* What the engine repeats from before the stream began is told by the listing: only the order of it is news. */
+static bool is_repeated(const struct docker *docker, const struct event *event)
+{
+    return event->time_ns < (uint64_t)docker->watch->begun_s * 1000000000;
 }
 
 static void on_event(void *arg, const struct event *event)
@@ -232,17 +258,22 @@ static void on_event(void *arg, const struct event *event)
     struct container *container = table_find(docker, event->name);
     /* Its name may have gone to another container since. */
     bool stale = container && container->facts.id[0] && strcmp(container->facts.id, event->id) != 0;
+    bool repeated = is_repeated(docker, event);
     if (event->kind == EVENT_DESTROY) {
         if (container && !stale)
             forget(docker, container);
         return;
     }
-    if (!container)
+    if (!container && !repeated)
         container = table_add(docker, event->name);
-    if (!stale)
+    if (container && !stale)
         note(docker, container, event);
-    if (container->busy == 0 && event->kind != EVENT_KILL)
+    if (!container || repeated || event->kind == EVENT_KILL)
+        return;
+    if (container->busy == 0)
         look_at(docker, event->name, NULL, NULL);
+    else
+        container->missed = true; /* the operation's end looks */
 }
 
 static void events_head(void *arg)
@@ -261,24 +292,33 @@ static void events_head(void *arg)
     tell_opened(docker);
 }
 
-static void events_ended(struct docker *docker, const char *why)
+static void events_ended(struct docker *docker, const struct sbx_error *why)
 {
     struct watch *watch = docker->watch;
-    if (watch->phase == PHASE_WATCHING && docker->host->now_ms() - watch->watching_ms >= SHORT_LIVED_MS) {
-        reconnect(docker, why);
-        return;
+    if (watch->phase == PHASE_WATCHING) {
+        if (docker->host->now_ms() - watch->watching_ms >= SHORT_LIVED_MS) {
+            reconnect(docker, why->message);
+            return;
+        }
+        watch->flaps += watch->flaps < FLAPS_MAX;
     }
-    struct sbx_error error = {.kind = SBX_ERR_UNAVAILABLE, .retryable = 1};
-    snprintf(error.code, sizeof error.code, "%s", SBX_CODE_BACKEND_UNAVAILABLE);
-    snprintf(error.message, sizeof error.message, "the engine's events can't be followed: %.400s", why);
-    lose(docker, &error);
+    lose_refused(docker, "GET /events", why);
+}
+
+static void events_fail(struct docker *docker, const char *why)
+{
+    struct sbx_error error;
+    failure_set(&error, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE,
+                "the engine's events can't be followed: %s", why);
+    error.retryable = 1;
+    events_ended(docker, &error);
 }
 
 static enum sbx_stream events_data(void *arg, const void *bytes, size_t len)
 {
     struct docker *docker = arg;
     if (!event_reader_feed(&docker->watch->reader, bytes, len, on_event, docker))
-        events_ended(docker, "what it sends are no events");
+        events_fail(docker, "what it sends are none");
     return SBX_STREAM_GO;
 }
 
@@ -287,7 +327,10 @@ static void events_done(void *arg, const struct sbx_error *error, int status)
     (void)status;
     struct docker *docker = arg;
     docker->watch->events = NULL;
-    events_ended(docker, error ? error->message : "the engine ended the stream");
+    if (error)
+        events_ended(docker, error);
+    else
+        events_fail(docker, "it ended the stream");
 }
 
 /* ---- connecting ---- */
@@ -296,7 +339,7 @@ static void subscribe_timeout(void *arg)
 {
     struct docker *docker = arg;
     docker->watch->timer = 0;
-    events_ended(docker, "GET /events was not answered in time");
+    events_fail(docker, "it did not answer GET /events in time");
 }
 
 static void subscribe(struct docker *docker)
@@ -311,10 +354,10 @@ static void subscribe(struct docker *docker)
     char path[sizeof encoded + 64];
     engine_encode(encoded, sizeof encoded, filters);
     /* The head of the answer may come before the engine has subscribed us: `since` has it repeat what was between
-     * them. A time that is too early only repeats more, of what notes and looks take twice as well as once. */
+     * them. A time that is too early only has it repeat more. */
+    watch->begun_s = docker->engine.date_s > 0 ? docker->engine.date_s : docker->host->now_us() / 1000000 - 1;
     if (watch->since_s == 0)
-        watch->since_s =
-            docker->engine.date_s > 0 ? docker->engine.date_s : docker->host->now_us() / 1000000 - 1;
+        watch->since_s = watch->begun_s;
     snprintf(path, sizeof path, "/events?since=%" PRId64 "&filters=%s", watch->since_s, encoded);
     watch->phase = PHASE_SUBSCRIBING;
     event_reader_init(&watch->reader, docker->host->json);
@@ -330,8 +373,12 @@ static void agreed(void *arg, const struct sbx_error *error, int status, const s
     struct watch *watch = docker->watch;
     struct sbx_error why;
     watch->call = NULL;
-    if (error || engine_agree(&docker->engine, body, &why) != 0) {
-        lose(docker, error ? error : &why);
+    if (error) {
+        lose_refused(docker, "GET /version", error);
+        return;
+    }
+    if (engine_agree(&docker->engine, body, &why) != 0) {
+        lose(docker, &why);
         return;
     }
     docker->host->json->free(watch->version);
