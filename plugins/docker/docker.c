@@ -76,6 +76,7 @@ static void close_backend(struct sbx_backend *public)
 {
     struct docker *docker = self_of(public);
     look_finish(docker);
+    list_finish(docker);
     for (struct confirmation *confirmation; (confirmation = docker->confirmations);) {
         docker->confirmations = confirmation->next;
         free(confirmation);

@@ -235,6 +235,7 @@ static void forget(struct docker *docker, struct container *container)
         return;
     }
     start_log_end(docker, container->name);
+    ending_forget(docker, container);
     report_gone(docker, container->name);
     table_remove(docker, container);
 }
