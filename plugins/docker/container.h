@@ -92,6 +92,9 @@ bool listed_from(struct listed *listed, const struct sbx_json_api *json, const s
 bool container_is_ours(const struct options *options, const char *backend_name, const char *name,
                        const char *backend_label);
 
+/* 64 hexadecimal digits in lower case, as the engine's ids of containers are: safe in a path. */
+bool container_is_engine_id(const char *text);
+
 /* RFC 3339 with up to nine digits of a fraction, as the engine writes times; 0 for its "0001-01-01T00:00:00Z",
  * for anything before 1970 and for what is no time. Nanoseconds since 1970-01-01 UTC. */
 uint64_t container_time_ns(const char *text);

@@ -1,0 +1,254 @@
+/* list.c: the list operation: one GET /containers/json (Engine API 1.41, ContainerList), and a look at each container
+ * that the table does not have like that; see docker.h.
+ *
+ * No filter is asked for, since a container is ours by its name or by its label, and the engine can only join filters
+ * by "and". What the table has and the listing leaves out is dropped without a word: the host takes it as gone.
+ */
+#include "common/failure.h"
+#include "docker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOKS_MAX = 12 }; /* at once: a few less than look.c takes, so that others need not wait for all */
+
+struct listing {
+    struct listing *next; /* docker->listings */
+    struct docker *docker;
+    sbx_op op; /* 0: cancelled */
+    uint64_t number;
+    uint64_t looks_before; /* docker->looks_begun when it was asked for */
+    struct engine_call *call;
+    char **names; /* to be looked at, from `asked` on; owned */
+    size_t count, capacity, asked;
+    unsigned looking;
+    bool failed;
+    struct sbx_error error;
+    char (*ids)[ENGINE_ID_SIZE]; /* of all of ours; sorted in the end */
+    size_t ids_count, ids_capacity;
+};
+
+/* ---- how it ends ---- */
+
+static void destroy(struct listing *listing)
+{
+    struct listing **at = &listing->docker->listings;
+    while (*at != listing)
+        at = &(*at)->next;
+    *at = listing->next;
+    engine_cancel(listing->call);
+    for (size_t i = listing->asked; i < listing->count; i++)
+        free(listing->names[i]);
+    free(listing->names);
+    free(listing->ids);
+    free(listing);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static void sweep(struct listing *listing)
+{
+    if (listing->ids_count > 0)
+        qsort(listing->ids, listing->ids_count, sizeof *listing->ids, compare_ids);
+    ending_sweep(listing->docker, listing->ids, listing->ids_count);
+    listing->ids = NULL;
+}
+
+static void fail(struct listing *listing, const struct sbx_error *error)
+{
+    if (!listing->failed)
+        listing->error = *error;
+    listing->failed = true;
+}
+
+static void end(struct listing *listing)
+{
+    struct docker *docker = listing->docker;
+    if (docker->quiesced) { /* what was reported since was dropped, and would be taken as gone */
+        struct sbx_error replaced;
+        failure_set(&replaced, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE,
+                    "the backend is being replaced");
+        fail(listing, &replaced);
+    }
+    if (!listing->failed && listing->op)
+        sweep(listing);
+    if (listing->op)
+        docker->host->complete(docker->public, listing->op, listing->failed ? &listing->error : NULL);
+    destroy(listing);
+}
+
+/* ---- looks ---- */
+
+static void looked(void *arg, const struct sbx_error *err, struct container *container);
+
+static void look_on(struct listing *listing)
+{
+    while (listing->op && !listing->failed && listing->looking < LOOKS_MAX &&
+           listing->asked < listing->count) {
+        char *name = listing->names[listing->asked++];
+        listing->looking++;
+        look_at(listing->docker, name, looked, listing);
+        free(name);
+    }
+    if (listing->looking == 0)
+        end(listing);
+}
+
+static void looked(void *arg, const struct sbx_error *err, struct container *container)
+{
+    (void)container; /* reported, or gone since */
+    struct listing *listing = arg;
+    listing->looking--;
+    if (err)
+        fail(listing, err);
+    look_on(listing);
+}
+
+/* ---- the answer ---- */
+
+static void *grow(void *array, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return array;
+    *capacity = *capacity ? *capacity * 2 : 64;
+    void *more = reallocarray(array, *capacity, size);
+    if (!more)
+        abort(); /* bounded by LIST_MAX_BODY */
+    return more;
+}
+
+static void remember(struct listing *listing, const struct listed *listed)
+{
+    listing->ids = grow(listing->ids, listing->ids_count, &listing->ids_capacity, sizeof *listing->ids);
+    memcpy(listing->ids[listing->ids_count++], listed->id, ENGINE_ID_SIZE);
+}
+
+static void look_later(struct listing *listing, const char *name)
+{
+    listing->names = grow(listing->names, listing->count, &listing->capacity, sizeof *listing->names);
+    if (!(listing->names[listing->count++] = strdup(name)))
+        abort();
+}
+
+/* Is it still what the table says? A failed start changes nothing that a listing shows. */
+static bool is_unchanged(const struct container *container, const struct listed *listed)
+{
+    const struct facts *facts = &container->facts;
+    if (strcmp(facts->id, listed->id) != 0 || facts->state != listed->state)
+        return false;
+    if (facts->state == CONTAINER_EXITED)
+        return ending_is_known(container);
+    return facts->state != CONTAINER_CREATED && facts->run == listed->run;
+}
+
+static void ignore(void *arg)
+{
+    (void)arg;
+}
+
+static void take(struct listing *listing, const struct listed *listed)
+{
+    struct docker *docker = listing->docker;
+    remember(listing, listed);
+    struct container *container = table_find(docker, listed->name);
+    if (container && container->listed == listing->number)
+        return; /* twice the same name */
+    if (container)
+        container->listed = listing->number;
+    if (container && container->busy > 0)
+        return; /* the operation's end looks at it */
+    if (!container || !is_unchanged(container, listed))
+        look_later(listing, listed->name);
+    else if (container->facts.state == CONTAINER_EXITED)
+        ending_report(docker, container, ignore, NULL);
+    else
+        report_container(docker, container);
+}
+
+/* What an operation or a look is about since the listing was asked for is newer than it. */
+static void drop_missing(struct listing *listing)
+{
+    struct docker *docker = listing->docker;
+    size_t bucket = 0;
+    struct container *container = table_next(docker, &bucket, NULL);
+    while (container) {
+        struct container *next = table_next(docker, &bucket, container);
+        if (container->listed < listing->number && container->busy == 0 &&
+            container->applied <= listing->looks_before) {
+            ending_forget(docker, container);
+            start_log_end(docker, container->name);
+            table_remove(docker, container);
+        }
+        container = next;
+    }
+}
+
+static void answered(void *arg, const struct sbx_error *error, int status, const struct sbx_json *body)
+{
+    (void)status;
+    struct listing *listing = arg;
+    struct docker *docker = listing->docker;
+    const struct sbx_json_api *json = docker->host->json;
+    listing->call = NULL;
+    if (error) {
+        fail(listing, error);
+    } else if (json->type(body) != SBX_JSON_ARRAY) {
+        struct sbx_error why;
+        failure_set(&why, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
+                    "the engine's answer to GET /containers/json is no list");
+        fail(listing, &why);
+    } else if (!docker->quiesced) {
+        struct listed listed;
+        for (size_t i = 0, count = json->length(body); i < count; i++)
+            if (listed_from(&listed, json, json->at(body, i)) &&
+                container_is_ours(&docker->options, docker->public->name, listed.name, listed.backend))
+                take(listing, &listed);
+        drop_missing(listing);
+    }
+    look_on(listing);
+}
+
+/* ---- the operation ---- */
+
+void list_begin(struct docker *docker, sbx_op op)
+{
+    struct listing *listing = calloc(1, sizeof *listing);
+    if (!listing)
+        abort();
+    listing->docker = docker;
+    listing->op = op;
+    listing->number = ++docker->listings_begun;
+    listing->looks_before = docker->looks_begun;
+    listing->next = docker->listings;
+    docker->listings = listing;
+    static const struct engine_request request = {.method = "GET",
+                                                  .path = "/containers/json?all=1",
+                                                  .timeout_ms = CALL_TIMEOUT_MS,
+                                                  .max_body = LIST_MAX_BODY};
+    listing->call = engine_call(&docker->engine, &request, answered, listing);
+}
+
+void list_cancel(struct docker *docker, sbx_op op)
+{
+    for (struct listing *listing = docker->listings; listing; listing = listing->next) {
+        if (listing->op != op)
+            continue;
+        listing->op = 0;
+        struct sbx_error error;
+        failure_set(&error, SBX_ERR_CANCELLED, SBX_CODE_BACKEND_TIMEOUT,
+                    "the listing was given up before all containers were looked at");
+        docker->host->complete(docker->public, op, &error);
+        if (listing->looking == 0)
+            destroy(listing);
+        return;
+    }
+}
+
+void list_finish(struct docker *docker)
+{
+    while (docker->listings)
+        destroy(docker->listings);
+}
