@@ -67,8 +67,9 @@ static void take_layer(struct pull_progress *progress, const char *id, unsigned 
     if (moved)
         layer->stage = stage;
     uint64_t current = count_of(json, detail, "current");
-    if (stage == STAGE_DOWNLOADING) {
+    if (stage == STAGE_DOWNLOADING || stage == STAGE_EXTRACTING) /* a small one may come without the first */
         moved |= raise_to(&layer->size, count_of(json, detail, "total"));
+    if (stage == STAGE_DOWNLOADING) {
         if (layer->size > 0 && current > layer->size)
             current = layer->size;
         moved |= raise_to(&layer->downloaded, current);
