@@ -163,13 +163,15 @@ static void settle(struct sandbox *sandbox)
             sandbox_drive(sandbox);
     } else if (sandbox->adopted && (!seen || sandbox->state == SBX_STATE_GONE)) {
         service_forget(sandbox);
-    } else if (!sandbox->begun) {
-        sandbox_drive(sandbox); /* finishes a start that a crash cut off */
-    } else if (!seen && sandbox->state != SBX_STATE_GONE) {
+    } else if (seen || sandbox->state == SBX_STATE_GONE) {
+        return;
+    } else if (sandbox->begun) {
         service_log(LOG_WARN, sandbox, "it is not on its backend any more");
         sandbox_observe_state(sandbox, SBX_STATE_GONE);
         sandbox_set_failure(sandbox, NULL, -1, NULL);
         sandbox_refresh(sandbox);
+    } else {
+        sandbox_drive(sandbox); /* finishes a start that a crash cut off */
     }
 }
 

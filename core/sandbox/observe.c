@@ -174,8 +174,5 @@ void service_observe(struct service *service, struct home *home, const struct sb
         return;
     }
     sandbox_refresh(sandbox);
-    /* A start that a crash cut off waits for the end of the first listing: what runs takes its room first. */
-    bool first_listing = home->listing && !home->listed && home->list_failures == 0;
-    if (sandbox->begun || !first_listing)
-        sandbox_drive(sandbox);
+    sandbox_drive(sandbox);
 }

@@ -208,7 +208,7 @@ static void act(struct sbx_backend *backend, const char *sandbox_id, sbx_op op)
     struct sbx_observation paused = running(sandbox_id);
     paused.state = SBX_STATE_PAUSED;
     self->host->report(backend, &paused);
-    if (is(self, "progress_bogus"))
+    if (is(self, "progress_of_a_pause"))
         self->host->progress(backend, op);
     complete_wrongly(self, op);
 }

@@ -137,10 +137,11 @@ static void an_empty_error_is_still_an_error(void **state)
 static void telling_of_progress_where_there_is_none_is_ignored(void **state)
 {
     struct harness *harness = *state;
-    struct backend *backend = harness_misbehave(harness, "progress_bogus");
+    struct backend *backend = harness_misbehave(harness, "progress_of_a_pause");
     harness_act(harness, backend, BACKEND_PAUSE, "s1", 1000);
     RUN_UNTIL(harness, harness_saw(harness, "pause done"));
     assert_true(harness_logged(harness, "the plugin told of progress in operation"));
+    backend = harness_misbehave(harness, "progress_bogus");
     harness_start(harness, backend, "s1", 1000);
     RUN_UNTIL(harness, harness_saw(harness, "start done"));
     assert_true(harness_logged(harness, "told of progress in operation 3039, which is no `start` in flight"));

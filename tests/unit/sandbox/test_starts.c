@@ -298,19 +298,6 @@ static void a_cut_off_start_takes_no_room_from_what_runs(void **state)
     world_destroy(world);
 }
 
-static void a_cut_off_start_goes_on_when_a_report_comes_and_no_listing(void **state)
-{
-    (void)state;
-    store_seed("created", NULL, false, false, NULL);
-    struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
-    world_begin(world);
-    struct sbx_error err = failure(SBX_ERR_INTERNAL, SBX_CODE_INTERNAL);
-    flight_end(world, flight_find("list", NULL), &err);
-    report(world, "created", SBX_STATE_STARTING);
-    assert_int_equal(flight_find("start", "created")->again, 1);
-    world_destroy(world);
-}
-
 /* ---- where its health is asked ---- */
 
 static void health_is_asked_where_this_daemon_reaches_the_agent_server(void **state)
@@ -354,7 +341,6 @@ int main(void)
         cmocka_unit_test(a_cut_off_start_that_runs_or_is_paused_goes_on_from_there),
         cmocka_unit_test(a_cut_off_start_that_made_something_is_called_again),
         cmocka_unit_test(a_cut_off_start_takes_no_room_from_what_runs),
-        cmocka_unit_test(a_cut_off_start_goes_on_when_a_report_comes_and_no_listing),
         cmocka_unit_test(health_is_asked_where_this_daemon_reaches_the_agent_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
