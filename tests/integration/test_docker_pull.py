@@ -31,7 +31,7 @@ class Registry:
         if not program:
             pytest.skip("there is no docker-registry (Debian: docker-registry)")
         self.directory = Path(tempfile.mkdtemp(prefix="registry-", dir=ISOLATED))
-        port = free_port()
+        self.port = port = free_port()
         config = {"version": "0.1", "log": {"level": "warn"}, "http": {"addr": f"127.0.0.1:{port}"},
                   "storage": {"filesystem": {"rootdirectory": str(self.directory / "data")}}}
         if auth:
@@ -55,12 +55,12 @@ class Registry:
         return f"127.0.0.1:{self.proxy.port}"
 
     def publish(self, engine, name, padding=0, user=None, password=None):
-        """An image that only the registry has, afterwards."""
-        image = f"{self.name}/{name}:latest"
-        engine.import_image(image, ['CMD ["/sandbox-agent", "--port", "8000"]'], padding)
-        engine.push(image, user, password)
-        engine.remove_image(image)
-        return image
+        """An image that only the registry has, afterwards. It is pulled through the proxy, and pushed past it."""
+        pushed = f"127.0.0.1:{self.port}/{name}:latest"
+        engine.import_image(pushed, ['CMD ["/sandbox-agent", "--port", "8000"]'], padding)
+        engine.push(pushed, user, password)
+        engine.remove_image(pushed)
+        return f"{self.name}/{name}:latest"
 
     def finish(self):
         self.process.kill()
