@@ -5,6 +5,9 @@
 
 #include "options.h"
 
+/* On the volumes that hold a sandbox's overlays: its id. */
+#define LABEL_SANDBOX "sandboxd.sandbox"
+
 struct create_input {
     const char *backend_name;
     const char *sandbox_id;
@@ -35,5 +38,7 @@ char *overlay_mount_options(const struct options *options, const char *sandbox_i
 /* privileges.c: warns of what in `kwargs` gives sandboxes the host (Privileged, CapAdd, PidMode host, a bind of
  * the engine's socket, …), at its place in the configuration. */
 void privileges_warn(const struct sbx_host *host, struct sbx_check *check, const struct sbx_json *kwargs);
+/* What a bind of that path gives a sandbox ("the whole file system of the host"); NULL: nothing of the sort. */
+const char *privileges_of_path(const char *path);
 
 #endif
