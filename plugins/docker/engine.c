@@ -134,10 +134,13 @@ static void refused(const struct engine_call *call, struct sbx_error *error, con
         message = plain;
     }
     refusal_of(error, call->status, message);
-    json->free(document);
-    if (!message || !*message)
-        failure_set(error, (enum sbx_error_kind)error->kind, error->code,
+    if (!message || !*message) {
+        struct sbx_error bare = *error;
+        failure_set(error, (enum sbx_error_kind)bare.kind, bare.code,
                     "the engine answered %s with status %d and no reason", call->what, call->status);
+        error->retryable = bare.retryable;
+    }
+    json->free(document);
 }
 
 /* ---- the host's client ---- */
