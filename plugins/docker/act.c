@@ -32,9 +32,7 @@ static void end(struct acting *acting, const struct sbx_error *err)
     struct docker *docker = acting->docker;
     if (err && refusal_is_unknown(err))
         watch_doubt(docker);
-    struct container *container = table_find(docker, acting->name);
-    if (container && container->busy > 0)
-        container->busy--;
+    operation_end(docker, acting->name);
     docker->host->complete(docker->public, acting->op, err);
     free(acting);
 }
@@ -89,7 +87,7 @@ static void explain_port(struct acting *acting, const struct sbx_error *error)
 static void done(struct acting *acting, const struct sbx_error *error)
 {
     if (!error) {
-        look_at(acting->docker, acting->name, looked_at_last, acting);
+        operation_look(acting->docker, acting->name, looked_at_last, acting);
         return;
     }
     if (refusal_is_unknown(error)) {
@@ -100,7 +98,7 @@ static void done(struct acting *acting, const struct sbx_error *error)
     acting->error = *error;
     if (refusal_is_port_taken(error))
         explain_port(acting, error);
-    look_at(acting->docker, acting->name, looked, acting);
+    operation_look(acting->docker, acting->name, looked, acting);
 }
 
 /* ---- what is asked of the engine ---- */
@@ -168,18 +166,15 @@ static void decide(struct acting *acting, struct container *container)
     enum deed deed = deed_of(acting, container);
     acting->state = container->facts.state;
     if ((deed == DEED_NONE || deed == DEED_REFUSE) && !acting->looked) {
-        look_at(acting->docker, acting->name, looked,
-                acting); /* to do nothing, the table's word is too little */
+        operation_look(acting->docker, acting->name, looked,
+                       acting); /* to do nothing, the table's word is too little */
         return;
     }
     switch (deed) {
     case DEED_NONE: end(acting, NULL); break;
     case DEED_PAUSE: call(acting, container, "pause"); break;
     case DEED_UNPAUSE: call(acting, container, "unpause"); break;
-    case DEED_START:
-        ending_forget(acting->docker, container); /* before: it may end at once, and for another reason */
-        call(acting, container, "start");
-        break;
+    case DEED_START: call(acting, container, "start"); break;
     case DEED_HALT:
         halt_run(acting->docker, acting->name, container->facts.id,
                  container->facts.state == CONTAINER_PAUSED, halted, acting);
@@ -197,11 +192,10 @@ void act_begin(struct docker *docker, enum verb verb, const char *sandbox_id, sb
     acting->verb = verb;
     acting->op = op;
     snprintf(acting->name, sizeof acting->name, "%s", sandbox_id);
+    operation_begin(docker, sandbox_id);
     struct container *container = table_find(docker, sandbox_id);
-    if (container)
-        container->busy++;
-    if (container && *container->facts.id)
+    if (*container->facts.id)
         decide(acting, container);
     else
-        look_at(docker, acting->name, looked, acting);
+        operation_look(docker, acting->name, looked, acting);
 }

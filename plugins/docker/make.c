@@ -74,7 +74,7 @@ static void looked(void *arg, const struct sbx_error *err, struct container *con
 
 void make_look(struct starting *starting)
 {
-    look_at(starting->docker, starting->name, looked, starting);
+    operation_look(starting->docker, starting->name, looked, starting);
 }
 
 static void ran(void *arg, const struct sbx_error *error, int status, const struct sbx_json *body)

@@ -59,8 +59,6 @@ static void end_well(struct removal *removal)
             container = table_add(docker, removal->name);
         ending_forget(docker, container);
         table_remove(docker, container);
-    } else if (removal->scope == REMOVAL_REST && container && *container->facts.id == '\0') {
-        table_remove(docker, container); /* the place that a start had kept */
     }
     end(removal, NULL);
 }
@@ -300,9 +298,7 @@ static void removed(void *arg, const struct sbx_error *err)
 {
     struct removing *removing = arg;
     struct docker *docker = removing->docker;
-    struct container *container = table_find(docker, removing->name);
-    if (container && container->busy > 0)
-        container->busy--;
+    operation_end(docker, removing->name);
     docker->host->complete(docker->public, removing->op, err);
     free(removing);
 }
@@ -315,9 +311,7 @@ void remove_begin(struct docker *docker, const char *sandbox_id, sbx_op op)
     removing->docker = docker;
     removing->op = op;
     snprintf(removing->name, sizeof removing->name, "%s", sandbox_id);
-    struct container *container = table_find(docker, sandbox_id);
-    if (container)
-        container->busy++;
+    operation_begin(docker, sandbox_id);
     struct removal_order order = {.name = sandbox_id,
                                   .gracefully = true,
                                   .settle = true,

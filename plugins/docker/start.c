@@ -41,9 +41,7 @@ void start_end(struct starting *starting, const struct sbx_error *err)
     while (*at != starting)
         at = &(*at)->next;
     *at = starting->next;
-    struct container *container = table_find(docker, starting->name);
-    if (container && container->busy > 0)
-        container->busy--;
+    operation_end(docker, starting->name);
     make_release_ports(starting);
     docker->host->complete(docker->public, starting->op, err);
     docker->host->json->free(starting->spec);
@@ -254,7 +252,7 @@ void start_begin(struct docker *docker, const struct sbx_start *start, sbx_op op
     starting->deadline_ms = start->deadline_ms;
     starting->span_ms = start->deadline_ms > now ? start->deadline_ms - now : LEAST_CALL_MS;
     starting->again = start->again != 0;
-    table_add(docker, starting->name)->busy++;
+    operation_begin(docker, starting->name);
     if (starting->again)
         start_find(starting);
     else
