@@ -5,6 +5,7 @@
 #include "docker.h"
 #include "common/failure.h"
 
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,36 @@ struct confirmation {
 static struct docker *self_of(const struct sbx_backend *backend)
 {
     return backend->self;
+}
+
+/* ---- where the daemon runs ------------------------------------------------------------------- */
+
+/* What Docker, and what Podman puts into each container. Either is also found where a file system was made of a
+ * container's, as that of many a virtual machine. */
+static bool looks_like_container(void)
+{
+    return access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
+}
+
+/* On the pool. A container with the host's network has no need of the name, and mostly does not know it. */
+static void find_host(void *arg)
+{
+    struct docker *docker = arg;
+    struct addrinfo *found = NULL;
+    docker->host_found = getaddrinfo("host.docker.internal", NULL, NULL, &found) == 0;
+    if (docker->host_found)
+        freeaddrinfo(found);
+}
+
+static void host_looked_for(void *arg)
+{
+    struct docker *docker = arg;
+    docker->inside_container = docker->host_found;
+    size_t bucket = 0;
+    const struct container *container = NULL;
+    while (docker->inside_container && (container = table_next(docker, &bucket, container)))
+        if (container->facts.state == CONTAINER_RUNNING)
+            report_container(docker, container);
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */
@@ -55,12 +86,12 @@ static void open_backend(struct sbx_backend *public, const struct sbx_backend_co
     docker->public = public;
     docker->host = host;
     docker->opening = op;
-    /* What Docker, and what Podman puts into each container. */
-    docker->inside_container = access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
     public->self = docker;
     engine_init(&docker->engine, public, &docker->options);
     host->id_prefix(public, docker->options.container_name_prefix);
     host->on_shutdown(public, docker->options.on_shutdown);
+    if (looks_like_container())
+        host->work(public, find_host, host_looked_for, docker);
     watch_begin(docker, opened);
 }
 

@@ -196,6 +196,7 @@ struct docker {
     bool quiesced;
     sbx_op opening;                     /* open() in flight */
     struct confirmation *confirmations; /* confirm() in flight (docker.c) */
+    bool host_found;       /* on the pool: host.docker.internal has an address */
     bool inside_container; /* the daemon itself: what it asks of "localhost" is at host.docker.internal */
 };
 
