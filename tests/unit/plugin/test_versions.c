@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,8 +86,8 @@ static void a_prefix_of_ids_is_kept_with_its_instance(void **state)
     struct harness *harness = *state;
     static const char longest[] = "a-b_c.ddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
     assert_int_equal(strlen(longest), BACKEND_ID_PREFIX_MAX);
-    char options[128] = "{\"id_prefix\": \"";
-    strcat(strcat(options, longest), "\"}");
+    char options[128];
+    snprintf(options, sizeof options, "{\"id_prefix\": \"%s\"}", longest);
     struct backend *before = backend_ref(trivial(harness, options));
     assert_string_equal(backend_id_prefix(before), longest);
     assert_string_equal(backend_id_prefix(trivial(harness, "{\"id_prefix\": \"oh-\"}")), "oh-");
