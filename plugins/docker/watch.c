@@ -51,7 +51,7 @@ struct watch {
     uint64_t beat_ms;     /* boot_ms() of the last step of the heartbeat */
 };
 
-static void connect(struct docker *docker);
+static void ask(struct docker *docker);
 
 /* Goes on while the machine is suspended, as the monotonic clock of the loop does not (clock_gettime(2)). */
 static uint64_t boot_ms(void)
@@ -67,8 +67,9 @@ static void set_timer(struct docker *docker, uint64_t ms, sbx_callback fired)
     docker->watch->timer = docker->host->timer_start(docker->public, ms * 1000, fired, docker);
 }
 
-static void disconnect(struct watch *watch, struct docker *docker)
+static void disconnect(struct docker *docker)
 {
+    struct watch *watch = docker->watch;
     docker->host->timer_cancel(docker->public, watch->timer);
     watch->timer = 0;
     engine_cancel(watch->call);
@@ -93,7 +94,7 @@ static void try_again(void *arg)
 {
     struct docker *docker = arg;
     docker->watch->timer = 0;
-    connect(docker);
+    ask(docker);
 }
 
 /* For whoever asks for something now, it is 503 whatever became of the call that found out. */
@@ -105,7 +106,7 @@ static void lose(struct docker *docker, const struct sbx_error *why)
     watch->why.retryable = why->retryable;
     watch->lost = true;
     watch->phase = PHASE_LOST;
-    disconnect(watch, docker);
+    disconnect(docker);
     set_timer(docker, wait_ms, try_again);
     docker->host->available(docker->public, &watch->why);
     tell_opened(docker);
@@ -126,8 +127,8 @@ static void reconnect(struct docker *docker, const char *why)
 {
     docker->host->log(docker->public, SBX_LOG_INFO, NULL, "events may have been missed (%s): listing anew",
                       why);
-    disconnect(docker->watch, docker);
-    connect(docker);
+    disconnect(docker);
+    ask(docker);
 }
 
 /* ---- the heartbeat ---- */
@@ -319,7 +320,7 @@ static enum sbx_stream events_data(void *arg, const void *bytes, size_t len)
 {
     struct docker *docker = arg;
     if (!event_reader_feed(&docker->watch->reader, bytes, len, on_event, docker))
-        events_fail(docker, "what it sends are none");
+        events_fail(docker, "what it sends makes no sense");
     return SBX_STREAM_GO;
 }
 
@@ -387,7 +388,7 @@ static void agreed(void *arg, const struct sbx_error *error, int status, const s
     subscribe(docker);
 }
 
-static void connect(struct docker *docker)
+static void ask(struct docker *docker)
 {
     static const struct engine_request request = {
         .method = "GET", .path = "/version", .timeout_ms = ATTEMPT_MS, .unversioned = true};
@@ -405,13 +406,13 @@ void watch_begin(struct docker *docker, void (*opened)(struct docker *docker))
     watch->opened = opened;
     event_reader_init(&watch->reader, docker->host->json);
     docker->watch = watch;
-    connect(docker);
+    ask(docker);
 }
 
 void watch_quiesce(struct docker *docker)
 {
     struct watch *watch = docker->watch;
-    disconnect(watch, docker);
+    disconnect(docker);
     watch->phase = PHASE_ENDED;
     tell_opened(docker); /* open() is completed once, even when it was given up */
 }
@@ -419,7 +420,7 @@ void watch_quiesce(struct docker *docker)
 void watch_end(struct docker *docker)
 {
     struct watch *watch = docker->watch;
-    disconnect(watch, docker);
+    disconnect(docker);
     docker->host->json->free(watch->version);
     free(watch);
     docker->watch = NULL;
