@@ -28,7 +28,8 @@ clean() {
     done
     rm -rf --one-file-system "$scratch"
 }
-trap clean EXIT
+child=""
+trap '[ -z "$child" ] || kill -KILL "$child" 2>/dev/null; clean' EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
@@ -36,4 +37,9 @@ trap 'exit 130' INT
 unshare --net --mount --pid --fork --kill-child --mount-proc sh -c '
     ip link set lo up || exit 1
     "$@"
-    exit $?' sh "$@"
+    exit $?' sh "$@" &
+child=$!
+wait "$child"
+code=$?
+child=""
+exit "$code"
