@@ -85,7 +85,9 @@ void look_finish(struct docker *docker);
 
 /* ---- ending.c ---- */
 
-/* Finds out why a container that is CONTAINER_EXITED (or CREATED with an error) is, reports it (ENDED, or
+/* Is it CONTAINER_EXITED, or CREATED with an error: could it not be started? */
+bool ending_is_due(const struct facts *facts);
+/* Finds out why a container for which that is so has ended, reports it (ENDED, or
  * STOPPED where somebody stopped it), then calls `done`. Asks for the tail of its log where that is wanted. */
 void ending_report(struct docker *docker, struct container *container, void (*done)(void *arg), void *arg);
 /* An event: it died by itself. Remembered in the store once the end is looked at, where the exit code says otherwise:
@@ -196,7 +198,7 @@ struct docker {
     bool quiesced;
     sbx_op opening;                     /* open() in flight */
     struct confirmation *confirmations; /* confirm() in flight (docker.c) */
-    bool host_found;       /* on the pool: host.docker.internal has an address */
+    bool host_found;                    /* on the pool: host.docker.internal has an address */
     bool inside_container; /* the daemon itself: what it asks of "localhost" is at host.docker.internal */
 };
 

@@ -50,7 +50,7 @@ static void proceed(struct inquiry *inquiry);
 
 /* ---- the verdict ---- */
 
-static bool has_ended(const struct facts *facts)
+bool ending_is_due(const struct facts *facts)
 {
     return facts->state == CONTAINER_EXITED || (facts->state == CONTAINER_CREATED && *facts->error);
 }
@@ -179,7 +179,7 @@ static void tell(struct docker *docker, struct container *container)
 static struct container *subject_of(const struct inquiry *inquiry)
 {
     struct container *container = table_find(inquiry->docker, inquiry->name);
-    if (!container || !container->ending || !has_ended(&container->facts) ||
+    if (!container || !container->ending || !ending_is_due(&container->facts) ||
         strcmp(container->facts.id, inquiry->id) != 0 ||
         container->ending->finished_at_ns != inquiry->finished_at_ns)
         return NULL;
@@ -285,7 +285,7 @@ static void inquire(struct docker *docker, const struct container *container, vo
 
 void ending_report(struct docker *docker, struct container *container, void (*done)(void *arg), void *arg)
 {
-    if (docker->quiesced || !has_ended(&container->facts)) {
+    if (docker->quiesced || !ending_is_due(&container->facts)) {
         done(arg);
         return;
     }

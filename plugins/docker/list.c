@@ -133,15 +133,14 @@ static void look_later(struct listing *listing, const char *name)
         abort();
 }
 
-/* Is it still what the table says? A failed start changes nothing that a listing shows. */
+/* Is it still what the table says? A start that failed since leaves an endpoint behind, if nothing else that a listing
+ * shows. */
 static bool is_unchanged(const struct container *container, const struct listed *listed)
 {
     const struct facts *facts = &container->facts;
     if (strcmp(facts->id, listed->id) != 0 || facts->state != listed->state)
         return false;
-    if (facts->state == CONTAINER_EXITED)
-        return ending_is_known(container);
-    return facts->state != CONTAINER_CREATED && facts->run == listed->run;
+    return ending_is_due(facts) ? ending_is_known(container) : facts->run == listed->run;
 }
 
 static void ignore(void *arg)
@@ -162,7 +161,7 @@ static void take(struct listing *listing, const struct listed *listed)
         return; /* the operation's end looks at it */
     if (!container || !is_unchanged(container, listed))
         look_later(listing, listed->name);
-    else if (container->facts.state == CONTAINER_EXITED)
+    else if (ending_is_due(&container->facts))
         ending_report(docker, container, ignore, NULL);
     else
         report_container(docker, container);

@@ -123,8 +123,7 @@ static void found(struct look *look, struct facts *facts)
         return;
     }
     container = apply(look, facts);
-    bool failed = container->facts.state == CONTAINER_CREATED && *container->facts.error;
-    if (container->facts.state == CONTAINER_EXITED || failed) {
+    if (ending_is_due(&container->facts)) {
         memcpy(look->id, container->facts.id, sizeof look->id);
         free(look->name); /* it may have been asked for by its id */
         if (!(look->name = strdup(container->name)))
