@@ -16,8 +16,9 @@
  * without.
  *
  *   1.0   first version
- *   1.1   host: id_prefix(), progress(), log_enabled(); sbx_observation: agent_url; a start that failed as
- *         UNAVAILABLE or TIMEOUT is followed by remove()
+ *   1.1   host: id_prefix(), progress(), log_enabled(); sbx_observation: agent_url, flags, URLs in STARTING; ops:
+ *         SBX_BACKEND_ISOLATES, image(); spec_json: ports and resources; a start that failed as UNAVAILABLE or
+ *         TIMEOUT is followed by remove()
  *
  * Threads. Every function here is called on the host's loop thread, and none of them may block: no
  * disk sync, no connect, no wait for a child. What can only block goes to host->work() (host.h).
@@ -82,7 +83,11 @@ struct sbx_start {
     const char *session_key; /* the secret of this sandbox; for its environment, never for a log */
     const char *spec_id;
     const char *spec_json; /* object: id, command (array of strings or null), initial_env (object
-                                 * of strings), working_dir (string or null) */
+                                 * of strings), working_dir (string or null); and since 1.1, each only where it was
+                                 * asked for: ports (array of {name, container_port}: the ports to expose from inside,
+                                 * instead of the backend's own), resource_factor (1, 2, 4 or 8: times the backend's
+                                 * limits), runtime_class, run_as_user, run_as_group, fs_group (integers),
+                                 * image_pull_policy ("Always", "IfNotPresent", "Never") */
     size_t spec_len;
     const char *owner;     /* user id; null where the daemon has no users */
     int64_t created_at_us; /* microseconds since 1970-01-01 UTC */
@@ -98,10 +103,13 @@ struct sbx_logs {
     const char *sandbox_id;
 };
 
+/* A sandbox can reach neither the files of this host nor its other processes: so a client may choose what runs in it. */
+#define SBX_BACKEND_ISOLATES 1u
+
 /* The operations of a plugin. A null optional one makes the call it serves a 501. */
 struct sbx_backend_ops {
     uint32_t size;
-    uint32_t flags; /* 0 in this version */
+    uint32_t flags; /* SBX_BACKEND_… bits */
 
     /* Mandatory. Checks options without side effects: nothing is opened, made or connected to. Called
      * for `--check`, at start and at each reload, before open(). Each thing wrong is told by
@@ -180,6 +188,12 @@ struct sbx_backend_ops {
     void (*stop)(struct sbx_backend *backend, const char *sandbox_id, sbx_op op);
 
     /* 1.0 ends here */
+
+    /* Optional. Is there such an image (or template), here or where it would be fetched from? Answers with
+     * host->result(): {"exists": bool, "upload_time": ISO 8601 text or null, "image_size_bytes": integer or null}. */
+    void (*image)(struct sbx_backend *backend, const char *image, sbx_op op);
+
+    /* 1.1 ends here */
 };
 
 /* What a plugin exports, as constant initialised data under the name `sandboxd_plugin`. The

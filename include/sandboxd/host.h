@@ -62,6 +62,9 @@ struct sbx_url {
     uint32_t reserved;
 };
 
+/* `session_key` is the sandbox's key from now on, also where the host has a record: the technology chooses keys. */
+#define SBX_OBSERVED_KEY 1u
+
 /* One sandbox as it is now. The host copies it. Nonsense (an unknown state, an id of another form, texts
  * over 4 KiB or not in UTF-8, more than 16 URLs) is refused with a line in the log, and changes nothing. */
 struct sbx_observation {
@@ -70,8 +73,8 @@ struct sbx_observation {
     const char *sandbox_id;
     const char *detail; /* null, or a sentence for `status_detail` */
     const struct sbx_url *urls;
-    uint32_t urls_count;           /* looked at in RUNNING only */
-    int32_t exit_code;             /* ENDED: of the program, or 128 + signal; -1: not known */
+    uint32_t urls_count; /* looked at in RUNNING, and in STARTING (since 1.1) where they are known early */
+    int32_t exit_code;   /* ENDED: of the program, or 128 + signal; -1: not known */
     const struct sbx_error *error; /* ENDED, FAILED: why; null: the host says EXITED itself */
     const char *log_tail;          /* ENDED, FAILED: the last lines of its output, of any bytes (what is
                                     * not UTF-8 is replaced); may be null */
@@ -89,6 +92,8 @@ struct sbx_observation {
 
     const char *agent_url; /* RUNNING: the agent server's URL as this daemon reaches it, where that is not the
                             * one that clients use (the daemon runs in a container); null: it is */
+    uint32_t flags;        /* SBX_OBSERVED_… bits */
+    uint32_t reserved;
     /* 1.1 ends here */
 };
 
