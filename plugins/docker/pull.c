@@ -49,6 +49,7 @@ struct pull {
     uint64_t begun_ms;   /* on now_ms()'s clock, as is the next */
     uint64_t told_ms;    /* 0: never */
     uint64_t told_steps; /* as many were there then */
+    char told_sums[96];  /* in the log */
     sbx_timer timer;     /* for the next sentence, or the end */
 };
 
@@ -147,14 +148,15 @@ static void sweep(struct pull *pull)
 static void tell(struct pull *pull)
 {
     const struct sbx_host *host = pull->docker->host;
-    bool moved = pull->told_ms == 0 || pull->progress.steps != pull->told_steps;
-    char sums[96], text[SENTENCE_SIZE];
+    bool begins = pull->told_ms == 0, moved = begins || pull->progress.steps != pull->told_steps;
+    char sums[sizeof pull->told_sums], text[SENTENCE_SIZE];
     pull_progress_text(&pull->progress, sums, sizeof sums);
     snprintf(text, sizeof text, "pulling %s%s", pull->image, sums);
     pull->told_ms = host->now_ms();
     pull->told_steps = pull->progress.steps;
-    if (moved)
+    if (begins || strcmp(sums, pull->told_sums) != 0)
         host->log(pull->docker->public, SBX_LOG_INFO, NULL, "%s", text);
+    memcpy(pull->told_sums, sums, sizeof sums);
     pull->calling = true;
     for (struct pull_wait *wait = pull->waits; wait; wait = wait->next) {
         bool due = (moved || wait->fresh) && !wait->left;

@@ -162,7 +162,7 @@ struct pull_sums pull_progress_sums(const struct pull_progress *progress)
 void pull_progress_text(const struct pull_progress *progress, char *text, size_t size)
 {
     struct pull_sums sums = pull_progress_sums(progress);
-    bool small = sums.bytes < UINT64_C(1) << 20;
+    bool small = sums.bytes < UINT64_C(10) << 20; /* so that each second shows something */
     unsigned shift = small ? 10 : 20;
     *text = '\0';
     if (sums.layers == 0)

@@ -116,15 +116,15 @@ static void lines_become_sums(void **state)
                                         ": 0 of 1 layers",
                                         ": 0 of 2 layers",
                                         ": 1 of 3 layers",
-                                        ": 1 of 3 layers, 0 of 3 MiB",
-                                        ": 1 of 3 layers, 2 of 3 MiB",
-                                        ": 1 of 3 layers, 2 of 3 MiB",
-                                        ": 1 of 3 layers, 2 of 3 MiB",
-                                        ": 1 of 3 layers, 3 of 4 MiB",
-                                        ": 2 of 3 layers, 3 of 4 MiB",
-                                        ": 3 of 3 layers, 3 of 4 MiB",
-                                        ": 3 of 3 layers, 3 of 4 MiB",
-                                        ": 3 of 3 layers, 3 of 4 MiB"};
+                                        ": 1 of 3 layers, 35 of 2931 KiB",
+                                        ": 1 of 3 layers, 2048 of 2931 KiB",
+                                        ": 1 of 3 layers, 2930 of 2931 KiB",
+                                        ": 1 of 3 layers, 2930 of 2931 KiB",
+                                        ": 1 of 3 layers, 3339 of 3340 KiB",
+                                        ": 2 of 3 layers, 3339 of 3340 KiB",
+                                        ": 3 of 3 layers, 3339 of 3340 KiB",
+                                        ": 3 of 3 layers, 3339 of 3340 KiB",
+                                        ": 3 of 3 layers, 3339 of 3340 KiB"};
     begin();
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         assert_false(progress.succeeded);
@@ -151,7 +151,7 @@ static void it_does_not_matter_where_a_piece_ends(void **state)
         assert_true(pull_progress_feed(&progress, all + cut, len - cut));
         pull_progress_end(&progress);
         assert_true(progress.succeeded);
-        assert_text(": 3 of 3 layers, 3 of 4 MiB");
+        assert_text(": 3 of 3 layers, 3339 of 3340 KiB");
     }
 }
 
