@@ -67,8 +67,7 @@ static void read_host(struct options_reader *reader)
             option_complain(&reader->base, "host", "the path of a socket has at most %zu bytes%s",
                             sizeof((struct sockaddr_un *)NULL)->sun_path - 1, from);
     } else if (strncmp(host, "tcp://", 6) != 0 || !is_address(host + 6)) {
-        option_complain(&reader->base, "host", "must be unix:///PATH or tcp://HOST:PORT, got \"%.200s\"%s",
-                        host, from);
+        option_complain(&reader->base, "host", "must be unix:///PATH or tcp://HOST:PORT%s", from);
     }
 }
 

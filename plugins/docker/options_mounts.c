@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define ID "{id}"
+enum { PATH_LEN_MAX = 1024 }; /* three of them, for an overlay, fit into the page that mount(2) takes */
 
 /* The modes of a bind; of each group at most one. */
 static const struct mode {
@@ -49,6 +50,8 @@ static const char *shorten(char *path)
 {
     if (*path != '/')
         return "must be an absolute path";
+    if (strlen(path) > PATH_LEN_MAX)
+        return "must be a path of at most 1024 bytes";
     char *to = path;
     for (const char *at = path; *at;) {
         at += strspn(at, "/");
@@ -104,6 +107,9 @@ static void complain_of(struct options_reader *reader, const char *path, const c
     option_complain(&reader->base, inner, "%s", message);
 }
 
+static const char has_colon[] =
+    "can't have a ':' in it: the engine takes source, target and mode as one text divided by them";
+
 static void read_source(struct options_reader *reader, const char *path, struct mount *mount, bool overlay)
 {
     char *source = mount->source;
@@ -117,8 +123,7 @@ static void read_source(struct options_reader *reader, const char *path, struct 
         if (!why && overlay && strpbrk(source, ":,\\"))
             why = "the folder under an overlay can't have ':', ',' or '\\' in its path";
         else if (!why && !overlay && strchr(source, ':'))
-            why = "can't have a ':' in it: the engine takes source, target and mode as one text divided by "
-                  "them";
+            why = has_colon;
         else if (!why && overlay && !reader->options->overlay_base)
             why = "an overlay needs overlay_base, the folder for what sandboxes write";
     } else {
@@ -126,9 +131,8 @@ static void read_source(struct options_reader *reader, const char *path, struct 
         if (overlay)
             why = "an overlay needs the absolute path of a folder on the host";
         else if (!is_volume(source))
-            why = "must be an absolute path, or a volume's name: letters, digits, '_', '.', '-' and {id}, at "
-                  "least "
-                  "two, the first a letter or a digit";
+            why = "must be an absolute path, or a volume's name: letters, digits, '_', '.', '-' and {id}, "
+                  "at least two, the first a letter or a digit";
     }
     if (why)
         complain_of(reader, path, "host_path", why);
@@ -143,7 +147,7 @@ static void read_target(struct options_reader *reader, const char *path, const s
     if (!why && strcmp(mount->target, "/") == 0)
         why = "can't be the root of the container";
     else if (!why && mount->kind != MOUNT_OVERLAY && strchr(mount->target, ':'))
-        why = "can't have a ':' in it: the engine takes source, target and mode as one text divided by them";
+        why = has_colon;
     for (uint32_t i = 0; !why && i < options->mounts_len; i++)
         if (strcmp(options->mounts[i].target, mount->target) == 0)
             why = "another mount has the same one";
@@ -157,10 +161,11 @@ static void read_mount(struct options_reader *reader, const char *path, const sb
     unsigned before = reader->base.errors;
     option_defaults(&members_table, &written);
     option_read(&reader->base, path, value, &members_table, &written);
-    if (reader->base.errors == before && (!written.host_path || !written.container_path))
+    bool whole = written.host_path && written.container_path;
+    if (!whole && reader->base.errors == before)
         option_complain(&reader->base, path, "%s is missing",
                         written.host_path ? "container_path" : "host_path");
-    if (reader->base.errors != before) {
+    if (!whole || reader->base.errors != before) {
         free(written.host_path);
         free(written.container_path);
         free(written.mode);

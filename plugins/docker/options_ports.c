@@ -89,9 +89,9 @@ static void read_port(struct options_reader *reader, const char *path, const sbx
     option_read(&reader->base, path, value, &members_table, &written);
     if (reader->base.errors == before && !written.name)
         option_complain(&reader->base, path, "name is missing");
-    if (reader->base.errors == before)
+    if (written.name && reader->base.errors == before)
         check(reader, path, &written, option_given(&reader->base, value, "container_port") != NULL);
-    if (reader->base.errors == before)
+    if (written.name && reader->base.errors == before)
         add(reader->options, written.name, written.description ? written.description : "",
             (uint16_t)written.container_port);
     free(written.name);
