@@ -72,7 +72,7 @@ def engine(session_engine):
 
 
 @pytest.fixture
-def make_docker(engine, make_daemon):
+def make_docker(engine, proxy, make_daemon):  # in this order: what comes last ends first
     """Makes daemons with a docker backend."""
     return lambda *arguments, **options: make_daemon(engine, *arguments, kind=DockerDaemon, **options)
 

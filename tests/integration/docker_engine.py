@@ -273,6 +273,13 @@ class DockerDaemon(Daemon):
         [backend] = self.get("/api/v1/backends").json()
         return backend
 
+    def wait_error(self, sandbox_id, code):
+        """It is in ERROR for this reason. Before an end is known, its health check may have told of it."""
+        def seen():
+            sandbox = self.sandbox(sandbox_id)
+            return sandbox["status"] == "ERROR" and sandbox["error"]["code"] == code and sandbox
+        return wait_until(seen, what=f"{code}, and not {self.sandbox(sandbox_id)}")
+
     def wait_available(self, available=True, timeout=None):
         wait_until(lambda: (self.get("/ready").status == 200) == available, timeout or 20 * SLOWER,
                    "/ready " + ("again" if available else "to say that the engine is lost"))

@@ -205,7 +205,8 @@ class Proxy:
             if rule.answer:
                 client.sendall(rule.answer)
             elif rule.fault == "endless":
-                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                               b"Transfer-Encoding: chunked\r\n\r\n")
                 while not self.closed:
                     client.sendall(b"10000\r\n" + b"[" * 65536 + b"\r\n")
         else:

@@ -214,7 +214,7 @@ def test_a_good_configuration_is_good_without_an_engine():
     ({"mounts": [{"host_path": "/tmp"}]}, "options.mounts"),
     ({"mounts": [{"host_path": "/tmp", "container_path": "relative"}]}, "options.mounts[0].container_path"),
     ({"mounts": [{"host_path": "/tmp", "container_path": "/x", "mode": "overlay"}]}, "options.mounts[0]"),
-    ({"exposed_ports": [{"name": "A B", "container_port": 1}]}, "options.exposed_ports[0].name"),
+    ({"exposed_ports": [{"name": "A B", "container_port": 1}]}, "options.exposed_ports[0]"),
     ({"exposed_ports": [{"name": "AGENT_SERVER", "container_port": 0}]}, "options.exposed_ports[0].container_port"),
     ({"port_ranges": {"AGENT_SERVER": "40000-30000"}}, "options.port_ranges"),
     ({"port_ranges": {"NOSUCH": "30000-40000"}}, "options.port_ranges"),

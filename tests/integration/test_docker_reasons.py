@@ -6,18 +6,18 @@ from docker_engine import REPOSITORY, ask_agent
 from harness import SLOWER, wait_until
 
 
-def failed_start(docker, spec, code, wait="20s"):
+def failed_start(docker, code):
     """A start that made a sandbox, which then failed."""
-    sandbox = docker.start_sandbox(spec, wait=wait, status="ERROR")
+    sandbox = docker.start_sandbox(status="ERROR")
     assert sandbox["error"]["code"] == code and sandbox["error"]["message"], sandbox
     assert sandbox["session_api_key"] is None and sandbox["exposed_urls"] is None
     return sandbox
 
 
-def refused_start(docker, spec, code, statuses=(502, 404)):
+def refused_start(docker, code, status=502):
     """A start that could make nothing: it leaves nothing behind."""
-    response = docker.post(f"/api/v1/sandboxes?wait=20s&sandbox_spec_id={spec}", timeout=60)
-    assert response.status in statuses and response.json()["detail"], f"{response}\n{docker.log()}"
+    response = docker.post("/api/v1/sandboxes?wait=20s", timeout=60)
+    assert response.status == status and response.json()["detail"], f"{response}\n{docker.log()}"
     assert response.json()["error"]["code"] == code, response
     assert docker.everything() == []
     wait_until(lambda: not docker.containers(), what="no container left")
@@ -66,7 +66,7 @@ def test_a_command_that_does_not_exist(make_docker, init):
 
 def test_a_program_that_ends_at_once(make_docker):
     docker = of(make_docker, "--print", 3, "--bind-delay", 10000, "--exit-after", 1, "--exit-code", 7)
-    error = failed_start(docker, None, "EXITED")["error"]
+    error = failed_start(docker, "EXITED")["error"]
     assert error["exit_code"] == 7 and "line 3 of the agent's output" in error["log_tail"]
 
 
@@ -76,8 +76,7 @@ def test_a_program_that_ends_later(docker):
         ask_agent(sandbox, "/exit?code=9", "POST")
     except ConnectionError:
         pass
-    failed = docker.wait_status(sandbox["id"], "ERROR")
-    assert failed["error"]["code"] == "EXITED" and failed["error"]["exit_code"] == 9
+    assert docker.wait_error(sandbox["id"], "EXITED")["error"]["exit_code"] == 9
     docker.restart("kill")
     again = docker.sandbox(sandbox["id"])
     assert again["status"] == "ERROR" and again["error"]["code"] == "EXITED" and again["error"]["exit_code"] == 9
@@ -93,8 +92,7 @@ def test_out_of_memory(make_docker, init):
         ask_agent(sandbox, "/alloc?bytes=100000000", "POST")
     except ConnectionError:
         pass
-    failed = docker.wait_status(sandbox["id"], "ERROR")
-    assert failed["error"]["code"] == "OUT_OF_MEMORY", failed
+    docker.wait_error(sandbox["id"], "OUT_OF_MEMORY")
 
 
 def test_all_ports_of_a_range_in_use(make_docker):
@@ -102,7 +100,7 @@ def test_all_ports_of_a_range_in_use(make_docker):
     for _ in range(2):
         assert docker.start_sandbox()["exposed_urls"][0]["port"] in (31000, 31001)
     response = docker.post("/api/v1/sandboxes")
-    assert response.status in (502, 503) and response.json()["error"]["code"] == "PORTS_EXHAUSTED", response
+    assert response.status in (429, 502, 503) and response.json()["error"]["code"] == "PORTS_EXHAUSTED", response
     assert "31000" in response.json()["detail"] and "31001" in response.json()["detail"]
     assert response.json()["error"]["retryable"] is True
     first = docker.everything()[0]["id"]
@@ -117,13 +115,14 @@ def test_an_agent_that_never_answers(make_docker):
     docker.backend["startup_timeout"] = f"{1 * SLOWER}s"
     docker.write()
     docker.start()
-    error = failed_start(docker, None, "HEALTH_TIMEOUT", wait=f"{1 * SLOWER}s")["error"]
+    sandbox = docker.start_sandbox(wait=None, status="STARTING")
+    error = docker.wait_error(sandbox["id"], "HEALTH_TIMEOUT")["error"]
     assert "line 2 of the agent's output" in error["log_tail"]
 
 
 def test_what_the_engine_refuses_comes_in_its_own_words(make_docker):
     docker = of(make_docker, network="no-such-network")
-    error = refused_start(docker, docker.config["specs"][0]["id"], "BACKEND_REFUSED")
+    error = refused_start(docker, "BACKEND_REFUSED")
     assert "no-such-network" in error["message"]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -51,8 +52,7 @@ def test_what_somebody_else_does_is_seen_at_once(docker, engine):
 def test_an_end_by_itself_is_an_error_and_a_resume_starts_it_again(docker, engine):
     sandbox = docker.start_sandbox()
     os.kill(engine.inspect(sandbox["id"])["State"]["Pid"], signal.SIGKILL)  # its init: nobody asked the engine
-    failed = docker.wait_status(sandbox["id"], "ERROR")
-    assert failed["error"]["code"] == "EXITED" and failed["error"]["exit_code"] == 137
+    assert docker.wait_error(sandbox["id"], "EXITED")["error"]["exit_code"] == 137
     docker.act("resume", sandbox["id"])
     again = docker.wait_status(sandbox["id"], "RUNNING")
     assert again["session_api_key"] == sandbox["session_api_key"]
@@ -167,6 +167,8 @@ def test_a_listing_is_one_request_and_one_inspect_for_each_that_it_has_not_seen(
     names = [f"{docker.prefix}{i}" for i in range(4)]
     for name in names:
         engine.run(name)
+    made = time.time()
+    wait_until(lambda: int(time.time()) > int(made))  # events are asked for from a whole second on
     docker.start()
     wait_until(lambda: len(docker.everything()) == 4)
     assert len(proxy.matching(r"^GET /containers/json")) == 1
