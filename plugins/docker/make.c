@@ -15,25 +15,26 @@ enum { NAME_RETRY_US = 200000 };
 
 void make_release_ports(struct starting *starting)
 {
-    while (starting->held > 0)
-        ports_release(starting->docker, starting->host_ports[--starting->held]);
+    if (starting->holds_ports)
+        ports_release(starting->docker, starting->host_ports);
+    starting->holds_ports = starting->has_ports = false;
 }
 
-/* Other ports than those of the tries before, as long as there are such. */
+/* Other ports than those of the try before, if there are such. */
 static int choose_ports(struct starting *starting, struct sbx_error *err)
 {
-    while (!starting->has_ports) {
-        if (ports_choose(starting->docker, starting->spec, starting->container_ports,
-                         starting->host_ports[starting->held], err) == 0) {
-            starting->held++;
-            starting->tries++;
-            starting->has_ports = true;
-            return 0;
-        }
-        if (starting->held == 0)
-            return -1;
-        make_release_ports(starting);
-    }
+    struct docker *docker = starting->docker;
+    uint16_t chosen[OPTIONS_PORTS_MAX] = {0};
+    int result = ports_choose(docker, starting->spec, starting->container_ports, chosen, err);
+    bool held = starting->holds_ports;
+    make_release_ports(starting);
+    if (result != 0 && held)
+        result = ports_choose(docker, starting->spec, starting->container_ports, chosen, err);
+    if (result != 0)
+        return -1;
+    memcpy(starting->host_ports, chosen, sizeof chosen);
+    starting->holds_ports = starting->has_ports = true;
+    starting->tries++;
     return 0;
 }
 
@@ -221,7 +222,7 @@ static void create(struct starting *starting)
     struct docker *docker = starting->docker;
     const char *platform = docker->options.platform;
     char encoded[256], path[512];
-    if (choose_ports(starting, &starting->error) != 0) {
+    if (!starting->has_ports && choose_ports(starting, &starting->error) != 0) {
         start_fail(starting, &starting->error);
         return;
     }
@@ -233,7 +234,7 @@ static void create(struct starting *starting)
                                  .created_at_us = starting->created_at_us,
                                  .spec = starting->spec,
                                  .container_ports = starting->container_ports,
-                                 .host_ports = starting->host_ports[starting->held - 1]};
+                                 .host_ports = starting->host_ports};
     sbx_json *body = create_body(docker->host->json, &docker->options, &input, &starting->error);
     if (!body) {
         start_fail(starting, &starting->error);

@@ -30,28 +30,31 @@ struct starting {
     struct pull_wait *pull;
     sbx_timer timer; /* the end of a pull, or of a call after a cancel; or before the next try of a name */
 
-    bool pulled, overlaid, has_ports;
-    bool doubtful; /* there may be a container of it, and only the engine knows */
-    bool foreign;  /* somebody else's container has its name */
+    bool pulled, overlaid;
+    bool has_ports;   /* for the container that comes next, or is there */
+    bool holds_ports; /* they are reserved, perhaps for having been taken */
+    bool doubtful;    /* there may be a container of it, and only the engine knows */
+    bool foreign;     /* somebody else's container has its name */
     char id[ENGINE_ID_SIZE];
     unsigned tries, name_tries;
-    unsigned held; /* sets of reserved ports, of which the last one is in use and the others were taken */
-    uint16_t container_ports[OPTIONS_PORTS_MAX], host_ports[TRIES_MAX][OPTIONS_PORTS_MAX];
+    uint16_t container_ports[OPTIONS_PORTS_MAX], host_ports[OPTIONS_PORTS_MAX];
     int result; /* of the pool's part */
     struct sbx_error error;
 };
 
 /* ---- start.c ---- */
 
-/* Each is the last thing that a step does; `starting` may be gone afterwards. */
+/* Each is the last thing that a step does: `starting` may be gone afterwards. start_fail() first removes what was
+ * made. start_given_up(): if it was cancelled it fails with that, and the answer is true. start_clear() removes its
+ * container, and goes on with make_go_on(). start_find() looks for a container of its name, to take it over or clear
+ * it away. */
 void start_end(struct starting *starting, const struct sbx_error *err);
-void start_fail(struct starting *starting,
-                const struct sbx_error *err);   /* removes what was made, then ends */
-bool start_given_up(struct starting *starting); /* true: it was cancelled, and fails */
+void start_fail(struct starting *starting, const struct sbx_error *err);
+bool start_given_up(struct starting *starting);
 void start_call(struct starting *starting, const char *method, const char *path, const sbx_json *body,
                 engine_done called);
-void start_clear(struct starting *starting); /* removes its container, then goes on with make_go_on() */
-void start_find(void *arg); /* looks for a container of its name, to take it over or clear it */
+void start_clear(struct starting *starting);
+void start_find(void *arg);
 void start_stop_timer(struct starting *starting);
 
 /* ---- make.c ---- */

@@ -66,6 +66,8 @@ int ports_choose(struct docker *docker, const struct sbx_json *spec, uint16_t *c
     *container_ports = 8000;
     *host_ports = world.next_port++;
     world.reserved++;
+    if (world.reserved > world.reserved_most)
+        world.reserved_most = world.reserved;
     return 0;
 }
 

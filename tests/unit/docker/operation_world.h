@@ -53,7 +53,8 @@ extern struct world {
     uint64_t now_ms;
     uint16_t next_port;
     bool exhausted; /* there is no port */
-    int reserved, overlays_made, overlays_removed, forgotten, log_ends, doubts, progresses, warnings;
+    int reserved, reserved_most, overlays_made, overlays_removed, forgotten, log_ends, doubts, progresses,
+        warnings;
     int completions;
     bool failed;
     struct sbx_error error;
