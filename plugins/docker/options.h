@@ -46,10 +46,10 @@ struct options {
     uint32_t mounts_len;
     struct exposed_port ports[OPTIONS_PORTS_MAX];
     uint32_t ports_len;
-    char *bind_address; /* of published ports: an IP address */
-    char *network;      /* "bridge", "host" or a network's name */
-    bool host_network;
+    bool host_network; /* `network` is "host" */
     bool gpus_all;
+    char *bind_address;           /* of published ports: an IP address */
+    char *network;                /* "bridge", "host" or a network's name */
     char *gpus[OPTIONS_LIST_MAX]; /* ids, where it is not all */
     uint32_t gpus_len;
     char *platform, *runtime; /* NULL: the engine's */
@@ -63,9 +63,10 @@ struct options {
     uint32_t extra_hosts_len;
     char *kwargs; /* a JSON object's text, merged into the create request; NULL: none */
     enum sbx_on_shutdown on_shutdown;
-    char *overlay_base;  /* NULL: no mount is an overlay */
-    char *docker_config; /* folder of config.json with the registries' credentials; NULL: there is none */
     enum profile profile;
+    char *
+        overlay_base; /* NULL: no mount is an overlay (without one it may be set: what earlier ones left goes) */
+    char *docker_config; /* folder of config.json with the registries' credentials; NULL: there is none */
 };
 
 /* Fills `options`. Each thing wrong is told through `check`, all of them; with a NULL `check` the first is
