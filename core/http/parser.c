@@ -48,7 +48,7 @@ enum http_progress http_scan(struct http_scan *scan, const char *bytes, size_t l
 {
     for (size_t i = 0; i < len;) {
         if (scan->len == HTTP_HEAD_MAX)
-            return refuse(fault, 431, "the request line and headers are over 16384 bytes");
+            return refuse(fault, 431, "the request line and headers are over 32768 bytes");
         if (scan->cr) {
             if (bytes[i] != '\n')
                 return refuse(fault, 400, "a CR without LF in the request head");
@@ -62,7 +62,7 @@ enum http_progress http_scan(struct http_scan *scan, const char *bytes, size_t l
         size_t room = (size_t)(HTTP_HEAD_MAX - scan->len);
         if (!scan->headers) {
             if (scan->line == REQUEST_LINE_MAX)
-                return refuse(fault, 414, "the request target is over 8192 bytes");
+                return refuse(fault, 414, "the request target is over 24576 bytes");
             if (room > (size_t)(REQUEST_LINE_MAX - scan->line))
                 room = (size_t)(REQUEST_LINE_MAX - scan->line);
         }
@@ -148,7 +148,7 @@ static enum http_progress parse_query(struct http_head *head, char *query, char 
             stop = end;
         if (stop > query) {
             if (head->params_len == HTTP_PARAMS_MAX)
-                return refuse(fault, 400, "the query has more than 256 parameters");
+                return refuse(fault, 400, "the query has more than 512 parameters");
             char *equals = memchr(query, '=', (size_t)(stop - query));
             char *name_end = equals ? equals : stop;
             char *value = equals ? equals + 1 : stop;
@@ -207,7 +207,7 @@ static enum http_progress parse_target(struct http_head *head, char *target, cha
 {
     size_t len = (size_t)(end - target);
     if (len > HTTP_TARGET_MAX)
-        return refuse(fault, 414, "the request target is over 8192 bytes");
+        return refuse(fault, 414, "the request target is over 24576 bytes");
     if (memchr(target, '#', len))
         return refuse(fault, 400, "the request target must not have a fragment (#)");
     if (*target == '/')

@@ -12,11 +12,11 @@
 #include <stdint.h>
 
 enum {
-    HTTP_HEAD_MAX = 16 * 1024, /* request line and headers with all line ends: 431 above; fits the offsets */
-    HTTP_TARGET_MAX = 8 * 1024,
+    HTTP_HEAD_MAX = 32 * 1024, /* request line and headers with all line ends: 431 above; fits the offsets */
+    HTTP_TARGET_MAX = 24 * 1024, /* 500 ids of the runtime API's batch, as long as they come */
     HTTP_METHOD_MAX = 16,
     HTTP_FIELDS_MAX = 100,
-    HTTP_PARAMS_MAX = 256 /* in a query */
+    HTTP_PARAMS_MAX = 512 /* in a query */
 };
 
 /* Why a request is refused: a status and a sentence (a constant, without quotes and backslashes). */
