@@ -64,8 +64,7 @@ struct options {
     char *kwargs; /* a JSON object's text, merged into the create request; NULL: none */
     enum sbx_on_shutdown on_shutdown;
     enum profile profile;
-    char *
-        overlay_base; /* NULL: no mount is an overlay (without one it may be set: what earlier ones left goes) */
+    char *overlay_base; /* NULL: no mount is an overlay; may be set without one, for what earlier ones left */
     char *docker_config; /* folder of config.json with the registries' credentials; NULL: there is none */
 };
 
