@@ -45,12 +45,11 @@ struct pull {
     bool with_credentials;
     struct engine_call *call;
     struct pull_progress progress;
-    bool broken;         /* the stream makes no sense; the timer ends it */
     uint64_t begun_ms;   /* on now_ms()'s clock, as is the next */
     uint64_t told_ms;    /* 0: never */
     uint64_t told_steps; /* as many were there then */
     char told_sums[96];  /* in the log */
-    sbx_timer timer;     /* for the next sentence, or the end */
+    sbx_timer timer;     /* for the next sentence, or of a bad name */
 };
 
 /* ---- a pull's end ---------------------------------------------------------------------------- */
@@ -171,17 +170,8 @@ static void tell(struct pull *pull)
 static void on_tell(void *arg)
 {
     struct pull *pull = arg;
-    struct sbx_error error;
     pull->timer = 0;
-    if (pull->broken) {
-        failure_set(
-            &error, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
-            "the pull of %.200s failed: what the engine says of it makes no sense (a line of over %d KiB)",
-            pull->image, PULL_LINE_MAX / 1024);
-        pull_end(pull, &error);
-    } else {
-        tell(pull);
-    }
+    tell(pull);
 }
 
 /* ---- the engine's answer --------------------------------------------------------------------- */
@@ -219,11 +209,13 @@ static enum sbx_stream on_data(void *arg, const void *bytes, size_t len)
             tell_soon(pull);
         return SBX_STREAM_GO;
     }
-    struct docker *docker = pull->docker;
-    pull->broken = true; /* the call can't be cancelled from in here */
-    docker->host->timer_cancel(docker->public, pull->timer);
-    pull->timer = docker->host->timer_start(docker->public, 0, on_tell, pull);
-    return SBX_STREAM_STOP;
+    struct sbx_error error;
+    failure_set(
+        &error, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
+        "the pull of %.200s failed: what the engine says of it makes no sense (a line of over %d KiB)",
+        pull->image, PULL_LINE_MAX / 1024);
+    pull_end(pull, &error);
+    return SBX_STREAM_GO;
 }
 
 static void on_done(void *arg, const struct sbx_error *error, int status)
