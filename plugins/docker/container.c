@@ -58,11 +58,10 @@ static bool is_sandbox_id(const char *name)
 bool container_is_ours(const struct options *options, const char *backend_name, const char *name,
                        const char *backend_label)
 {
-    if (!is_sandbox_id(name))
-        return false;
-    if (backend_label)
-        return strcmp(backend_label, backend_name) == 0;
-    return strncmp(name, options->container_name_prefix, strlen(options->container_name_prefix)) == 0;
+    /* The prefix in any case: the backends of two daemons on one engine may well have the same name. */
+    return is_sandbox_id(name) &&
+           strncmp(name, options->container_name_prefix, strlen(options->container_name_prefix)) == 0 &&
+           (!backend_label || strcmp(backend_label, backend_name) == 0);
 }
 
 /* ---- numbers and times ---- */

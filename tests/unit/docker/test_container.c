@@ -311,7 +311,7 @@ static void the_label_decides_whose_it_is_and_else_the_prefix(void **state)
     struct options options = {.container_name_prefix = prefix};
     assert_true(container_is_ours(&options, "local", "oh-x", NULL));
     assert_true(container_is_ours(&options, "local", "oh-x", "local"));
-    assert_true(container_is_ours(&options, "local", "before-the-prefix-changed", "local"));
+    assert_false(container_is_ours(&options, "local", "of-another-daemon", "local"));
     assert_false(container_is_ours(&options, "local", "oh-x", "gpu"));
     assert_false(container_is_ours(&options, "local", "oh-x", ""));
     assert_false(container_is_ours(&options, "local", "database", NULL));
