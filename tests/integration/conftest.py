@@ -87,4 +87,3 @@ def proxy(engine):
     """Stands before the engine; a daemon's option `host` is to be its `host`."""
     with Proxy(engine.socket, engine.directory / "proxy.sock") as proxy:
         yield proxy
-    (engine.directory / "proxy.sock").unlink()

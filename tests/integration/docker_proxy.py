@@ -5,6 +5,7 @@ connection of its own to the server, so that a fault hurts one call alone; answe
 """
 
 import contextlib
+import os
 import re
 import select
 import socket
@@ -104,6 +105,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        if self.path:
+            os.unlink(self.path)
         self.cut_all()
 
     def __enter__(self):

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import urllib.parse
 
 import pytest
 
@@ -67,8 +68,10 @@ def test_the_four_default_ports_and_the_url_of_vscode(make_docker, engine):
     for name, url in urls.items():
         assert made["NetworkSettings"]["Ports"][f"{inside[name]}/tcp"][0]["HostPort"] == str(url["port"])
         assert env_of(made)[name] == str(url["port"])
-    token = f"tkn={sandbox['session_api_key']}&folder=/workspace/project"
-    assert urls["VSCODE"]["url"] == f"http://localhost:{urls['VSCODE']['port']}/?{token}"
+    page = urllib.parse.urlsplit(urls["VSCODE"]["url"])
+    assert page.netloc == f"localhost:{urls['VSCODE']['port']}" and page.path == "/"
+    assert urllib.parse.parse_qs(page.query) == {
+        "tkn": [sandbox["session_api_key"]], "folder": ["/workspace/project"]}
     assert urls["WORKER_1"]["url"] == f"http://localhost:{urls['WORKER_1']['port']}"
 
 
