@@ -29,12 +29,14 @@ static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
 static const char log_settings[] = "PRAGMA synchronous = FULL;"
                                    "PRAGMA journal_size_limit = 8388608";
 
-#define COLUMNS "id, backend, owner, spec_id, session_key, created_at_us, begun, deleting, error_json"
+#define COLUMNS                                                                                              \
+    "id, backend, owner, spec_id, session_key, created_at_us, begun, deleting, error_json, session_id, "     \
+    "spec_json"
 
 enum { BEGIN = OPERATION_KINDS, COMMIT, SANDBOX_IDS, SANDBOX, STATEMENTS };
 
 static const char *const statement_texts[STATEMENTS] = {
-    [PUT_SANDBOX] = "INSERT OR REPLACE INTO sandboxes (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?)",
+    [PUT_SANDBOX] = "INSERT OR REPLACE INTO sandboxes (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [DELETE_SANDBOX] = "DELETE FROM sandboxes WHERE id = ?",
     [PUT] = "INSERT OR REPLACE INTO records (space, key, value) VALUES (?,?,?)",
     [DELETE] = "DELETE FROM records WHERE space = ? AND key = ?",
@@ -253,6 +255,8 @@ static void bind_sandbox(sqlite3_stmt *s, const struct store_sandbox *sandbox)
     sqlite3_bind_int(s, 7, sandbox->begun);
     sqlite3_bind_int(s, 8, sandbox->deleting);
     sqlite3_bind_text(s, 9, sandbox->error_json, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 10, sandbox->session_id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 11, sandbox->spec_json, -1, SQLITE_STATIC);
 }
 
 static void bind_operation(sqlite3_stmt *s, const struct operation *op)
@@ -327,6 +331,8 @@ static void read_sandbox(sqlite3_stmt *s, struct store_sandbox *sandbox)
         .begun = sqlite3_column_int(s, 6) != 0,
         .deleting = sqlite3_column_int(s, 7) != 0,
         .error_json = (const char *)sqlite3_column_text(s, 8),
+        .session_id = (const char *)sqlite3_column_text(s, 9),
+        .spec_json = (const char *)sqlite3_column_text(s, 10),
     };
 }
 

@@ -48,7 +48,8 @@ struct operation *operation_new_sandbox(enum operation_kind kind, const struct s
 {
     char *at;
     size_t size = size_of(sandbox->id) + size_of(sandbox->backend) + size_of(sandbox->owner) +
-                  size_of(sandbox->spec_id) + size_of(sandbox->session_key) + size_of(sandbox->error_json);
+                  size_of(sandbox->spec_id) + size_of(sandbox->session_key) + size_of(sandbox->error_json) +
+                  size_of(sandbox->session_id) + size_of(sandbox->spec_json);
     struct operation *op = new_operation(kind, arg, size, &at);
     if (op->refused)
         return op;
@@ -59,6 +60,8 @@ struct operation *operation_new_sandbox(enum operation_kind kind, const struct s
     op->sandbox.spec_id = copy(&at, sandbox->spec_id);
     op->sandbox.session_key = copy(&at, sandbox->session_key);
     op->sandbox.error_json = copy(&at, sandbox->error_json);
+    op->sandbox.session_id = copy(&at, sandbox->session_id);
+    op->sandbox.spec_json = copy(&at, sandbox->spec_json);
     return op;
 }
 

@@ -29,6 +29,8 @@ static const char *const migrations[] = {
     "  value BLOB NOT NULL,"
     "  PRIMARY KEY (space, key)"
     ") STRICT, WITHOUT ROWID;",
+    "ALTER TABLE sandboxes ADD COLUMN session_id TEXT;"
+    "ALTER TABLE sandboxes ADD COLUMN spec_json TEXT;",
 };
 
 _Static_assert(sizeof migrations / sizeof migrations[0] == STORE_SCHEMA_VERSION, "a step for each version");

@@ -19,7 +19,7 @@
 
 struct store;
 
-enum { STORE_SCHEMA_VERSION = 1 };
+enum { STORE_SCHEMA_VERSION = 2 };
 
 #define STORE_FAILED "STORE_FAILED" /* the code of all its failures */
 
@@ -34,6 +34,8 @@ struct store_sandbox {
     bool begun;             /* the backend has said that the thing was made */
     bool deleting;          /* a deletion was promised */
     const char *error_json; /* NULL, or the `error` of the sandbox as clients see it */
+    const char *session_id; /* the client's name for it; NULL: none */
+    const char *spec_json;  /* a spec that no configuration has, as the ABI's spec_json; NULL: spec_id's */
 };
 
 typedef void (*store_done)(void *arg, const struct sbx_error *err);

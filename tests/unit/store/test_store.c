@@ -162,7 +162,9 @@ static const struct store_sandbox whole = {.id = "id1",
                                            .created_at_us = 1790000000123456,
                                            .begun = true,
                                            .deleting = true,
-                                           .error_json = "{\"code\":\"EXITED\"}"};
+                                           .error_json = "{\"code\":\"EXITED\"}",
+                                           .session_id = "session",
+                                           .spec_json = "{\"id\":\"spec\"}"};
 
 struct loaded {
     int count;
@@ -184,9 +186,13 @@ static void on_loaded(void *arg, const struct store_sandbox *sandbox)
         assert_int_equal(sandbox->created_at_us, whole.created_at_us);
         assert_true(sandbox->begun && sandbox->deleting);
         assert_string_equal(sandbox->error_json, whole.error_json);
+        assert_string_equal(sandbox->session_id, whole.session_id);
+        assert_string_equal(sandbox->spec_json, whole.spec_json);
     } else {
         assert_null(sandbox->owner);
         assert_null(sandbox->error_json);
+        assert_null(sandbox->session_id);
+        assert_null(sandbox->spec_json);
         assert_false(sandbox->begun || sandbox->deleting);
     }
 }

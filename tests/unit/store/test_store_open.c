@@ -180,10 +180,51 @@ static void a_newer_version_is_refused(void **state)
     (void)state;
     make_store();
     run_sql("PRAGMA user_version = 99");
-    fixture_refused("newer sandboxd (version 99", "this one knows 1");
-    run_sql("PRAGMA user_version = 1");
+    fixture_refused("newer sandboxd (version 99", "this one knows");
+    char back[64];
+    snprintf(back, sizeof back, "PRAGMA user_version = %d", STORE_SCHEMA_VERSION);
+    run_sql(back);
     fixture_open();
     assert_value("s", "key", "value");
+}
+
+/* As the first version made it: it never changes. */
+static const char version_1[] =
+    "CREATE TABLE sandboxes (id TEXT NOT NULL PRIMARY KEY, backend TEXT NOT NULL, owner TEXT, spec_id TEXT,"
+    "  session_key TEXT, created_at_us INTEGER NOT NULL, begun INTEGER NOT NULL, deleting INTEGER NOT NULL,"
+    "  error_json TEXT) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE records (space TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,"
+    "  PRIMARY KEY (space, key)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO sandboxes VALUES ('old', 'local', 'alice', 'spec', 'secret', 17, 1, 0, NULL);"
+    "INSERT INTO records VALUES ('s', 'key', CAST('value' AS BLOB));"
+    "PRAGMA application_id = 1396856900; PRAGMA user_version = 1"; /* 0x53425844, "SBXD" */
+
+static void on_old_one(void *arg, const struct store_sandbox *sandbox)
+{
+    int *count = arg;
+    (*count)++;
+    assert_string_equal(sandbox->id, "old");
+    assert_string_equal(sandbox->owner, "alice");
+    assert_string_equal(sandbox->session_key, "secret");
+    assert_int_equal(sandbox->created_at_us, 17);
+    assert_true(sandbox->begun);
+    assert_null(sandbox->session_id);
+    assert_null(sandbox->spec_json);
+}
+
+static void a_store_of_version_1_is_taken_over_with_all_it_has(void **state)
+{
+    (void)state;
+    assert_return_code(mkdir(test_directory, 0700), 0);
+    run_sql(version_1);
+    int count = 0;
+    for (int i = 0; i < 2; i++) { /* brought up to date, and as it is then */
+        fixture_open();
+        assert_value("s", "key", "value");
+        assert_int_equal(store_load_sandboxes(test_store, on_old_one, &count, NULL), 0);
+        fixture_close();
+    }
+    assert_int_equal(count, 2);
 }
 
 static void a_damaged_file_is_refused(void **state)
@@ -253,6 +294,7 @@ int main(void)
         TEST(a_file_that_is_no_database_is_refused_and_left_alone),
         TEST(a_database_of_another_program_is_refused_and_left_alone),
         TEST(a_newer_version_is_refused),
+        TEST(a_store_of_version_1_is_taken_over_with_all_it_has),
         TEST(a_damaged_file_is_refused),
         TEST(a_store_that_another_program_has_open_is_refused),
         TEST(without_permission_it_says_so),
