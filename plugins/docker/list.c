@@ -152,14 +152,13 @@ static void take(struct listing *listing, const struct listed *listed)
 {
     struct docker *docker = listing->docker;
     remember(listing, listed);
-    struct container *container = table_find(docker, listed->name);
-    if (container && container->listed == listing->number)
+    struct container *container = table_add(docker, listed->name); /* so that its removal would be noticed */
+    if (container->listed == listing->number)
         return; /* twice the same name */
-    if (container)
-        container->listed = listing->number;
-    if (container && container->busy > 0)
+    container->listed = listing->number;
+    if (container->busy > 0)
         return; /* the operation's end looks at it */
-    if (!container || !is_unchanged(container, listed))
+    if (!is_unchanged(container, listed))
         look_later(listing, listed->name);
     else if (ending_is_due(&container->facts))
         ending_report(docker, container, ignore, NULL);

@@ -20,12 +20,20 @@ struct look {
     uint64_t number; /* in the order of asking */
     struct engine_call *call;
     bool killed, died_alone; /* were known when it was asked for: they are of that run */
+    bool in_table;           /* when it was asked */
     char id[ENGINE_ID_SIZE]; /* of what was found, for after the ending */
     look_done done;
     void *arg;
 };
 
 static void ask_more(struct docker *docker);
+static void queue(struct look *look);
+
+static struct container *find(const struct look *look)
+{
+    return container_is_engine_id(look->name) ? table_find_id(look->docker, look->name)
+                                              : table_find(look->docker, look->name);
+}
 
 /* ---- how it ends ---- */
 
@@ -35,13 +43,18 @@ static void destroy(struct look *look)
     free(look);
 }
 
-static void finish(struct look *look, const struct sbx_error *err, struct container *container)
+static void take_out(struct look *look)
 {
-    struct docker *docker = look->docker;
-    struct look **at = &docker->looks;
+    struct look **at = &look->docker->looks;
     while (*at != look)
         at = &(*at)->next;
     *at = look->next;
+}
+
+static void finish(struct look *look, const struct sbx_error *err, struct container *container)
+{
+    struct docker *docker = look->docker;
+    take_out(look);
     if (look->done)
         look->done(look->arg, err, container);
     destroy(look);
@@ -68,8 +81,7 @@ static void forget(struct docker *docker, struct container *container)
 static void found_none(struct look *look)
 {
     struct docker *docker = look->docker;
-    struct container *container = container_is_engine_id(look->name) ? table_find_id(docker, look->name)
-                                                                     : table_find(docker, look->name);
+    struct container *container = find(look);
     if (container && container->applied < look->number)
         forget(docker, container);
     finish(look, NULL, NULL);
@@ -117,6 +129,12 @@ static void found(struct look *look, struct facts *facts)
 {
     struct docker *docker = look->docker;
     struct container *container = table_find(docker, facts->name);
+    if (look->in_table && !find(look)) { /* it was removed meanwhile, and the answer may be from before */
+        facts_finish(facts);
+        take_out(look);
+        queue(look);
+        return;
+    }
     if (container && container->applied > look->number) {
         facts_finish(facts); /* older than what is known */
         finish(look, NULL, container);
@@ -168,6 +186,7 @@ static void ask(struct look *look)
     if (!name || !engine_encode(name, size, look->name) || asprintf(&path, "/containers/%s/json", name) < 0)
         abort(); /* names are bounded by what they came with */
     look->number = ++docker->looks_begun;
+    look->in_table = find(look) != NULL;
     look->next = docker->looks;
     docker->looks = look;
     docker->looks_asking++;
@@ -191,11 +210,20 @@ static void ask_more(struct docker *docker)
 
 static void remember_flags(struct look *look)
 {
-    const struct container *container = container_is_engine_id(look->name)
-                                            ? table_find_id(look->docker, look->name)
-                                            : table_find(look->docker, look->name);
+    const struct container *container = find(look);
     look->killed = container && container->killed;
     look->died_alone = container && container->died_alone;
+}
+
+static void queue(struct look *look)
+{
+    struct docker *docker = look->docker;
+    look->next = NULL;
+    if (!docker->looks_end)
+        docker->looks_end = &docker->looks_queue;
+    *docker->looks_end = look;
+    docker->looks_end = &look->next;
+    ask_more(docker);
 }
 
 /* Many events on one container are one look, as long as it has not been asked for. */
@@ -221,11 +249,7 @@ void look_at(struct docker *docker, const char *name, look_done done, void *arg)
     look->done = done;
     look->arg = arg;
     remember_flags(look);
-    if (!docker->looks_end)
-        docker->looks_end = &docker->looks_queue;
-    *docker->looks_end = look;
-    docker->looks_end = &look->next;
-    ask_more(docker);
+    queue(look);
 }
 
 static void destroy_all(struct look *look)

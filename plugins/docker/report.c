@@ -70,12 +70,26 @@ static uint16_t container_port_of(const struct docker *docker, const struct fact
 
 /* ---- URLs ---- */
 
+/* A slash stands for itself in a query (RFC 3986, section 3.4), and people read paths. */
+static void keep_slashes(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; to++) {
+        bool slash = strncmp(from, "%2F", 3) == 0;
+        *to = slash ? '/' : *from;
+        from += slash ? 3 : 1;
+    }
+    *to = '\0';
+}
+
 /* VS Code's page takes its token and the folder to open from the query, as in the first seed. */
 static void add_page(const struct facts *facts, char *text, size_t len)
 {
     char key[KEY_SIZE], folder[FOLDER_SIZE];
     bool has_key = facts->session_key && engine_encode(key, sizeof key, facts->session_key);
     bool has_folder = *facts->working_dir && engine_encode(folder, sizeof folder, facts->working_dir);
+    if (has_folder)
+        keep_slashes(folder);
     if (has_key || has_folder)
         snprintf(text + len, URL_SIZE - len, "/?%s%s%s%s%s", has_key ? "tkn=" : "", has_key ? key : "",
                  has_key && has_folder ? "&" : "", has_folder ? "folder=" : "", has_folder ? folder : "");
