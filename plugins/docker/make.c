@@ -159,11 +159,13 @@ static void pull(struct starting *starting)
 
 /* ---- creating ---- */
 
-/* The name is taken. */
+/* The name is taken: by a try that is half gone, by a start that a crash cut off and the engine has only now come to the
+ * end of, or by this very one, where the host's client had to send it twice (client.h). Else by a stranger. */
 static void name_taken(struct starting *starting, const struct sbx_error *error)
 {
     struct docker *docker = starting->docker;
-    if (!starting->foreign && ++starting->name_tries < TRIES_MAX)
+    starting->doubtful = true;
+    if (++starting->name_tries < TRIES_MAX)
         starting->timer = docker->host->timer_start(docker->public, NAME_RETRY_US, start_find, starting);
     else
         start_fail(starting, error);
@@ -193,9 +195,6 @@ static void created(void *arg, const struct sbx_error *error, int status, const 
     size_t len = strlen(id);
     bool sound = len > 0 && len < sizeof starting->id && strspn(id, "0123456789abcdef") == len;
     starting->doubtful = error ? refusal_is_unknown(error) : !sound;
-    /* A start that a crash cut off may only now have come to its end in the engine, and a failed try be half gone;
-     * who else has the name is a stranger, and stays. */
-    starting->foreign = error && status == 409 && !starting->again && starting->tries <= 1;
     if (!error && sound)
         memcpy(starting->id, id, len + 1);
     if (start_given_up(starting))

@@ -153,15 +153,21 @@ void start_clear(struct starting *starting)
     removal_run(starting->docker, &order, cleared, starting);
 }
 
+/* Nobody else knows when the host made its record. */
+static bool is_of_this_start(const struct starting *starting, const struct facts *facts)
+{
+    return facts->backend && strcmp(facts->backend, starting->docker->public->name) == 0 &&
+           facts->created_at_us == starting->created_at_us;
+}
+
 static void take_over(struct starting *starting, const struct facts *facts)
 {
-    struct docker *docker = starting->docker;
-    if (!container_is_ours(&docker->options, docker->public->name, facts->name, facts->backend)) {
+    if (!is_of_this_start(starting, facts)) {
         starting->foreign = true;
         starting->doubtful = false;
         failure_set(&starting->error, SBX_ERR_CONFLICT, SBX_CODE_START_FAILED,
-                    "its name is that of a container of backend '%s', %.64s",
-                    facts->backend ? facts->backend : "", facts->id);
+                    "its name is that of another container, %.64s, of backend '%.100s'", facts->id,
+                    facts->backend ? facts->backend : "");
         start_fail(starting, &starting->error);
         return;
     }
@@ -283,7 +289,8 @@ void start_cancel(struct docker *docker, sbx_op op)
         starting->timer = docker->host->timer_start(docker->public, CANCEL_CALL_MS * UINT64_C(1000),
                                                     call_time_over, starting);
     } else if (waits) {
-        pull_leave(starting->pull);
+        if (starting->pull)
+            pull_leave(starting->pull);
         starting->pull = NULL;
         (void)start_given_up(starting);
     }

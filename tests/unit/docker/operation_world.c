@@ -122,8 +122,7 @@ struct pull_wait *pull_join(struct docker *docker, const char *image,
 
 void pull_leave(struct pull_wait *wait)
 {
-    if (!wait)
-        return;
+    assert_non_null(wait);
     assert_ptr_equal(wait, world.pull);
     free(wait);
     world.pull = NULL;
@@ -243,6 +242,7 @@ int set_up(void **state)
     world.docker.options.ports_len = 1;
     world.now_ms = 1000000;
     world.next_port = 30000;
+    world.created_at_us = CREATED_AT_US;
     return 0;
 }
 
@@ -301,8 +301,9 @@ void inspected_as(const char *state, const char *backend)
     snprintf(text, sizeof text,
              "{\"Id\":\"" ID "\",\"Name\":\"/" NAME "\",\"Created\":\"2026-01-01T00:00:00Z\","
              "\"State\":{\"Status\":\"%s\"},\"HostConfig\":{},\"NetworkSettings\":{},"
-             "\"Config\":{\"Image\":\"image:1\",\"Labels\":{\"" LABEL_BACKEND "\":\"%s\"}}}",
-             state, backend);
+             "\"Config\":{\"Image\":\"image:1\",\"Labels\":{\"" LABEL_BACKEND "\":\"%s\",\"" LABEL_CREATED
+             "\":\"%d\"}}}",
+             state, backend, world.created_at_us);
     expect("GET", "/containers/" NAME "/json");
     answer(200, text);
 }

@@ -21,7 +21,7 @@
     "driver failed programming external connectivity on endpoint " NAME ": Bind for 127.0.0.1:1 failed: "    \
     "port is already allocated"
 
-enum { OP = 7, CALLS_MAX = 8 };
+enum { OP = 7, CALLS_MAX = 8, CREATED_AT_US = 1767225600 };
 
 struct engine_call {
     char method[8], path[512];
@@ -52,7 +52,8 @@ extern struct world {
     uint64_t timer_delay_us;
     uint64_t now_ms;
     uint16_t next_port;
-    bool exhausted; /* there is no port */
+    int created_at_us; /* on the label of the container that is there */
+    bool exhausted;    /* there is no port */
     int reserved, reserved_most, overlays_made, overlays_removed, forgotten, log_ends, doubts, progresses,
         warnings;
     int completions;
@@ -71,7 +72,7 @@ void expect(const char *method, const char *path);
 void answer(int status, const char *text);
 void refuse(int status, const char *message);
 void no_answer(void);
-/* It asks for the container of NAME: there is one in this state, of that backend. */
+/* It asks for the container of NAME: there is one in this state, of that backend and of world.created_at_us. */
 void inspected_as(const char *state, const char *backend);
 
 struct container *know(enum container_state state); /* puts it into the table */

@@ -11,6 +11,7 @@ static void start(bool again)
                               .spec_id = "image:1",
                               .spec_json = spec,
                               .spec_len = sizeof spec - 1,
+                              .created_at_us = CREATED_AT_US,
                               .deadline_ms = world.now_ms + 120000};
     start_begin(&world.docker, &start, OP);
 }
@@ -258,15 +259,53 @@ static void test_failed_cleaning_is_left_to_the_host(void **state)
     assert_non_null(strstr(world.error.message, "busy"));
 }
 
+static void name_is_taken(void)
+{
+    expect("POST", "/containers/create?name=" NAME);
+    refuse(409, "Conflict. The container name is already in use by container \"" ID "\".");
+}
+
 static void test_name_of_a_stranger_is_left_to_it(void **state)
 {
     (void)state;
     start(false);
-    refuse(409, "Conflict. The container name is already in use by container \"beef\".");
+    name_is_taken();
+    time_comes();
+    world.created_at_us = 7;
+    inspected_as("created", "d");
     expect("DELETE", "/volumes/openhands-workspace-" NAME);
     refuse(404, "no such volume");
-    assert_failed(SBX_ERR_CONFLICT, "CONFLICT");
-    assert_non_null(strstr(world.error.message, "beef"));
+    assert_failed(SBX_ERR_CONFLICT, SBX_CODE_START_FAILED);
+    assert_non_null(strstr(world.error.message, ID));
+}
+
+/* The host's client sends a request once more where a kept connection turns out to be closed. */
+static void test_creation_that_was_sent_twice_goes_on_with_its_own_container(void **state)
+{
+    (void)state;
+    start(false);
+    name_is_taken();
+    time_comes();
+    inspected_as("created", "d");
+    expect("POST", "/containers/" ID "/start");
+    answer(204, NULL);
+    look_finds(CONTAINER_RUNNING);
+    assert_succeeded();
+}
+
+static void test_name_that_is_taken_by_nothing_is_left_to_the_host(void **state)
+{
+    (void)state;
+    start(false);
+    for (int i = 1; i <= 10; i++) {
+        name_is_taken();
+        if (i == 10)
+            break;
+        time_comes();
+        expect("GET", "/containers/" NAME "/json");
+        refuse(404, NO_SUCH_CONTAINER);
+    }
+    assert_failed(SBX_ERR_UNAVAILABLE, "CONFLICT");
 }
 
 /* ---- cancelled ---- */
@@ -325,6 +364,15 @@ static void test_cancel_reaches_a_start_on_the_pool(void **state)
     expect_cleaning(false);
     pool_works();
     assert_failed(SBX_ERR_CANCELLED, SBX_CODE_BACKEND_TIMEOUT);
+}
+
+static void test_cancel_reaches_a_start_that_waits_for_its_name(void **state)
+{
+    (void)state;
+    start(false);
+    name_is_taken();
+    start_cancel(&world.docker, OP);
+    assert_failed(SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_TIMEOUT); /* it may be its own container's */
 }
 
 /* ---- after a crash ---- */
@@ -433,11 +481,14 @@ int main(void)
         CASE(test_creation_without_an_id_is_left_to_the_host),
         CASE(test_failed_cleaning_is_left_to_the_host),
         CASE(test_name_of_a_stranger_is_left_to_it),
+        CASE(test_creation_that_was_sent_twice_goes_on_with_its_own_container),
+        CASE(test_name_that_is_taken_by_nothing_is_left_to_the_host),
         CASE(test_cancelled_pull_ends_at_once),
         CASE(test_cancelled_creation_is_waited_for_and_removed),
         CASE(test_cancelled_creation_without_an_answer_is_left_to_the_host),
         CASE(test_cancel_reaches_a_start_whose_look_is_under_way),
         CASE(test_cancel_reaches_a_start_on_the_pool),
+        CASE(test_cancel_reaches_a_start_that_waits_for_its_name),
         CASE(test_start_again_finds_its_container_running),
         CASE(test_start_again_runs_what_was_created),
         CASE(test_start_again_replaces_what_was_created_with_taken_ports),
