@@ -213,6 +213,8 @@ static void found_none(struct removal *removal)
     }
 }
 
+/* The host says that the name is a sandbox's of this backend, also where the prefix has become another since; what is
+ * labelled as another backend's is nothing of this sandbox, and would be in the way of its removal for ever. */
 static void found_one(struct removal *removal, const struct facts *facts)
 {
     struct docker *docker = removal->docker;
@@ -221,11 +223,11 @@ static void found_one(struct removal *removal, const struct facts *facts)
         found_none(removal);
         return;
     }
-    if (!container_is_ours(&docker->options, docker->public->name, facts->name, facts->backend)) {
-        failure_set(&removal->error, SBX_ERR_CONFLICT, SBX_CODE_BACKEND_REFUSED,
-                    "the container '%s' is of backend '%s', and not removed by this one", facts->name,
-                    facts->backend ? facts->backend : "");
-        end(removal, &removal->error);
+    if (facts->backend && strcmp(facts->backend, docker->public->name) != 0) {
+        docker->host->log(docker->public, SBX_LOG_WARN, removal->name,
+                          "the container %.64s has its name, and is left: it is of backend '%.100s'",
+                          facts->id, facts->backend);
+        found_none(removal);
         return;
     }
     memcpy(removal->id, facts->id, sizeof removal->id);

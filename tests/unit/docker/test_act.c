@@ -239,9 +239,27 @@ static void test_removal_of_what_was_known_looks_once(void **state)
 static void test_removal_leaves_another_backends_container(void **state)
 {
     (void)state;
+    know(CONTAINER_RUNNING);
     remove_begin(&world.docker, NAME, OP);
     inspected_as("running", "other");
-    assert_failed(SBX_ERR_CONFLICT, SBX_CODE_BACKEND_REFUSED);
+    expect("DELETE", "/volumes/openhands-workspace-" NAME);
+    refuse(404, "no such volume");
+    assert_succeeded();
+    assert_int_equal(world.warnings, 1);
+}
+
+static void test_removal_takes_a_container_from_before_the_prefix_was_changed(void **state)
+{
+    (void)state;
+    static char prefix[] = "new-";
+    world.docker.options.container_name_prefix = prefix;
+    know(CONTAINER_EXITED);
+    remove_begin(&world.docker, NAME, OP);
+    inspected_as("exited", "d");
+    expect("DELETE", "/containers/" ID "?force=1&v=1");
+    answer(204, NULL);
+    refuse(404, "no such volume");
+    assert_succeeded();
 }
 
 static void test_volume_in_use_is_left_with_a_warning(void **state)
@@ -290,6 +308,7 @@ int main(void)
         CASE(test_removal_of_nothing_looks_twice),
         CASE(test_removal_of_what_was_known_looks_once),
         CASE(test_removal_leaves_another_backends_container),
+        CASE(test_removal_takes_a_container_from_before_the_prefix_was_changed),
         CASE(test_volume_in_use_is_left_with_a_warning),
         CASE(test_removal_without_an_answer_fails_and_forgets_nothing),
     };
