@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HALT_GRACE_MS = 15000 }; /* for the engine, beyond the time that the program has */
+enum { HALT_GRACE_MS = 10000 }; /* for the engine, beyond the time that the program has */
 
 struct halt {
     struct docker *docker;

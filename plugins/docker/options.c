@@ -47,7 +47,7 @@ static const struct option all[] = {
     {.name = "limits", .type = OPTION_MAPPING, .nested = &limits_table},
     {.name = "pause_mode", .type = OPTION_OTHER},
     {.name = "pull_policy", .type = OPTION_OTHER},
-    {"stop_timeout", OPTION_DURATION, AT(stop_timeout_ms), .max = 3600000, .number = 10000},
+    {"stop_timeout", OPTION_DURATION, AT(stop_timeout_ms), .max = STOP_TIMEOUT_MAX_MS, .number = 10000},
     {.name = "extra_hosts", .type = OPTION_OTHER},
     {.name = "kwargs", .type = OPTION_OTHER},
     {.name = "on_shutdown", .type = OPTION_OTHER},
@@ -288,6 +288,7 @@ int options_parse(struct options *options, const struct sbx_host *host, struct s
     options_read_mounts(&reader, option_given(&reader.base, root, "mounts"));
     options_read_ports(&reader, option_given(&reader.base, root, "exposed_ports"),
                        option_given(&reader.base, root, "port_ranges"));
+    options_check_distance(&reader);
     const sbx_json *value;
     if ((value = option_given(&reader.base, root, "gpus")))
         read_gpus(&reader, value);

@@ -10,6 +10,9 @@
 #include <stdint.h>
 
 enum { OPTIONS_MOUNTS_MAX = 64, OPTIONS_PORTS_MAX = 16, OPTIONS_LIST_MAX = 64 };
+enum {
+    STOP_TIMEOUT_MAX_MS = 45000
+}; /* and HALT_GRACE_MS are less than the 60 s that the host gives a pause */
 
 enum profile {
     PROFILE_AGENT_SERVER, /* images of the first seed: each exposed port has a container port of its own */

@@ -126,3 +126,37 @@ void options_read_engine(struct options_reader *reader, const sbx_json *tls)
     if (!options->tls_cert != !options->tls_key)
         option_complain(&reader->base, "tls", "cert and key go together: a client has both or none");
 }
+
+/* ---- an engine elsewhere ---- */
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "localhost", 9) == 0 || strncmp(host, "127.", 4) == 0 ||
+           strncmp(host, "[::1]", 5) == 0 || strcmp(host, "::1") == 0;
+}
+
+void options_check_distance(struct options_reader *reader)
+{
+    const struct options *options = reader->options;
+    const char *host = options->host, *pattern = strstr(options->container_url_pattern, "://");
+    if (strncmp(host, "tcp://", 6) != 0 || is_loopback(host + 6))
+        return;
+    if (pattern && is_loopback(pattern + 3))
+        option_warn(&reader->base, "container_url_pattern",
+                    "is this machine, and sandboxes run where the engine is, at %s: it must have the address "
+                    "at which clients and this daemon reach that",
+                    host);
+    if (!options->host_network && is_loopback(options->bind_address))
+        option_warn(&reader->base, "bind_address",
+                    "is the loopback of the engine's machine, at %s: nobody here can reach what is published "
+                    "there",
+                    host);
+    for (uint32_t i = 0; i < options->mounts_len; i++)
+        if (options->mounts[i].kind == MOUNT_OVERLAY) {
+            option_warn(&reader->base, "overlay_base",
+                        "is made by this daemon and mounted by the engine at %s: both must see it under the "
+                        "same path",
+                        host);
+            break;
+        }
+}

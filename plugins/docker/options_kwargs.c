@@ -18,10 +18,11 @@ static const struct {
     {"NetworkingConfig", SBX_JSON_OBJECT}, {"Env", SBX_JSON_ARRAY},
 };
 static const char *const others[] = {
-    "ArgsEscaped", "AttachStderr", "AttachStdin", "AttachStdout", "Cmd",         "Domainname",
-    "Entrypoint",  "Healthcheck",  "Hostname",    "Image",        "MacAddress",  "OnBuild",
-    "OpenStdin",   "Shell",        "StdinOnce",   "StopSignal",   "StopTimeout", "NetworkDisabled",
-    "Tty",         "User",         "Volumes",     "WorkingDir"};
+    "ArgsEscaped", "AttachStderr",    "AttachStdin", "AttachStdout", "Cmd",
+    "Domainname",  "Entrypoint",      "Healthcheck", "Hostname",     "MacAddress",
+    "OnBuild",     "OpenStdin",       "Shell",       "StdinOnce",    "StopSignal",
+    "StopTimeout", "NetworkDisabled", "Tty",         "User",         "Volumes",
+    "WorkingDir"};
 
 static void check_member(struct options_reader *reader, const char *name, const sbx_json *value)
 {
@@ -35,6 +36,14 @@ static void check_member(struct options_reader *reader, const char *name, const 
                                 typed[i].type == SBX_JSON_ARRAY ? "list" : "mapping");
             return;
         }
+    if (strcasecmp(name, "Image") == 0) {
+        option_complain(&reader->base, path, "can't be chosen here: the image is the id of the spec");
+        return;
+    }
+    if (strcasecmp(name, "NetworkDisabled") == 0 && json->boolean(value, 0))
+        option_warn(
+            &reader->base, path,
+            "leaves sandboxes without a network: none will be RUNNING unless health_check_path is null");
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcasecmp(others[i], name) == 0)
             return;

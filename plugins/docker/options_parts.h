@@ -18,6 +18,9 @@ struct options_reader {
  * members were read. */
 void options_read_engine(struct options_reader *reader, const sbx_json *tls);
 
+/* Warns of what makes no sense with an engine on another machine. After everything that it looks at. */
+void options_check_distance(struct options_reader *reader);
+
 /* options_mounts.c: `mounts`; NULL: none. Needs overlay_base. */
 void options_read_mounts(struct options_reader *reader, const sbx_json *value);
 

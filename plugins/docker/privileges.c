@@ -127,6 +127,14 @@ static void check_mounts(const struct warner *warner, const char *member, const 
     }
 }
 
+static void check_restart(const struct warner *warner, const char *member, const sbx_json *value,
+                          const char *what)
+{
+    const char *policy = warner->json->string(find(warner->json, value, "Name"), "");
+    if (*policy && strcmp(policy, "no") != 0)
+        warn(warner, member, "", what);
+}
+
 static const struct {
     const char *name;
     void (*look)(const struct warner *warner, const char *member, const sbx_json *value, const char *what);
@@ -149,6 +157,8 @@ static const struct {
     {"ReadonlyPaths", check_emptied, "what the engine protects of /proc and /sys"},
     {"Binds", check_binds, NULL},
     {"Mounts", check_mounts, NULL},
+    {"RestartPolicy", check_restart,
+     "another run by the engine when they end, or when it starts, also those that are paused by a stop"},
     {"AutoRemove", check_flag, "no trace: an ended one vanishes with its log, and can't be resumed"},
 };
 

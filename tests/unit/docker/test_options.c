@@ -128,7 +128,7 @@ static void every_option_is_taken(void **state)
         "\"port_ranges\": {\"WEB\": \"30000-30010\"}, \"bind_address\": \"::\", \"network\": \"lan\", "
         "\"gpus\": [0, \"GPU-3a\"], \"platform\": \"linux/arm64/v8\", \"runtime\": \"runsc\", "
         "\"limits\": {\"memory\": \"1GiB\", \"cpus\": 1.5, \"pids\": 0}, \"pause_mode\": \"stop\", "
-        "\"pull_policy\": \"always\", \"stop_timeout\": \"1m\", \"extra_hosts\": [\"a:10.0.0.1\", "
+        "\"pull_policy\": \"always\", \"stop_timeout\": \"45s\", \"extra_hosts\": [\"a:10.0.0.1\", "
         "\"b:::1\"], \"kwargs\": {\"HostConfig\": {\"ShmSize\": 1048576}}, \"on_shutdown\": \"pause\"}");
     assert_string_equal(options.host, "tcp://[::1]:2376");
     assert_true(options.tls);
@@ -164,7 +164,7 @@ static void every_option_is_taken(void **state)
     assert_int_equal(options.pids, 0);
     assert_int_equal(options.pause_mode, PAUSE_STOP);
     assert_int_equal(options.pull_policy, PULL_ALWAYS);
-    assert_int_equal(options.stop_timeout_ms, 60000);
+    assert_int_equal(options.stop_timeout_ms, 45000);
     assert_int_equal(options.extra_hosts_len, 2);
     assert_string_equal(options.kwargs, "{\"HostConfig\":{\"ShmSize\":1048576}}");
     assert_int_equal(options.on_shutdown, SBX_SHUTDOWN_PAUSE);
@@ -195,7 +195,7 @@ static void the_environment_gives_the_defaults_that_the_docker_client_has(void *
     setenv("HOME", "/home/me", 1);
     setenv("DOCKER_HOST", "tcp://engine:2376", 1);
     setenv("DOCKER_HOST_ADDR", "box.example.org", 1);
-    assert_good(&options, "{}");
+    assert_good(&options, "{\"bind_address\": \"0.0.0.0\"}");
     assert_string_equal(options.host, "tcp://engine:2376");
     assert_string_equal(options.container_url_pattern, "http://box.example.org:{port}");
     assert_string_equal(options.docker_config, "/home/me/.docker");
@@ -212,7 +212,7 @@ static void the_environment_gives_the_defaults_that_the_docker_client_has(void *
         snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         fclose(fopen(path, "w"));
     }
-    assert_good(&options, "{}");
+    assert_good(&options, "{\"bind_address\": \"0.0.0.0\"}");
     assert_string_equal(options.docker_config, "/etc/docker-client");
     assert_true(options.tls);
     assert_string_equal(options.tls_key, path);
@@ -393,12 +393,16 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
          "limits.memory: must be a size such as 64KiB or 1MiB, at least 6291456 bytes\n"},
         {"{\"limits\": {\"cpu\": 1}}", "limits.cpu: unknown limit; there are memory, cpus and pids\n"},
         {"{\"pause_mode\": \"sleep\"}", "pause_mode: must be freeze or stop\n"},
+        {"{\"stop_timeout\": \"46s\"}",
+         "stop_timeout: must be a duration such as 500ms or 10s, at most 45s\n"},
         {"{\"pull_policy\": 1}", "pull_policy: must be missing, never or always\n"},
         {"{\"on_shutdown\": \"kill\"}", "on_shutdown: must be keep, pause, stop or remove\n"},
         {"{\"extra_hosts\": [\"a\"]}",
          "extra_hosts[0]: must be NAME:ADDRESS, with an IP address or host-gateway, "
          "such as host.docker.internal:host-gateway\n"},
         {"{\"kwargs\": []}", "kwargs: must be a mapping: members of the engine's create request\n"},
+        {"{\"kwargs\": {\"image\": \"a\"}}",
+         "kwargs.image: can't be chosen here: the image is the id of the spec\n"},
         {"{\"kwargs\": {\"Labels\": null}}", "kwargs.Labels: must be a mapping\n"},
         {"{\"kwargs\": {\"env\": {}}}", "kwargs.env: must be a list\n"},
         {"{\"kwargs\": {\"Env\": [\"A=1\", \"=2\", 3]}}",
@@ -488,6 +492,16 @@ static void what_may_surprise_is_warned_of(void **state)
         {HOST_CONFIG("\"Mounts\": [{\"Type\": \"bind\", \"Source\": \"/\", \"Target\": \"/h\"}]"),
          "kwargs.HostConfig.Mounts[0]: " GIVES "the whole file system of the host"},
         {HOST_CONFIG("\"AutoRemove\": true"), "kwargs.HostConfig.AutoRemove: "},
+        {HOST_CONFIG("\"RestartPolicy\": {\"Name\": \"always\"}"), "kwargs.HostConfig.RestartPolicy: "},
+        {"{\"kwargs\": {\"NetworkDisabled\": true}}", "kwargs.NetworkDisabled: leaves sandboxes without"},
+        {"{\"host\": \"tcp://engine:1\", \"bind_address\": \"0.0.0.0\"}",
+         "container_url_pattern: is this machine"},
+        {"{\"host\": \"tcp://engine:1\", \"container_url_pattern\": \"http://engine:{port}\"}",
+         "bind_address: is the loopback of the engine's machine, at tcp://engine:1"},
+        {"{\"host\": \"tcp://engine:1\", \"container_url_pattern\": \"http://engine:{port}\", \"network\": "
+         "\"host\", \"overlay_base\": \"/o\", \"mounts\": [{\"host_path\": \"/a\", \"container_path\": "
+         "\"/x\", \"mode\": \"overlay\"}]}",
+         "overlay_base: is made by this daemon"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct options options;
@@ -506,7 +520,8 @@ static void harmless_kwargs_are_not_warned_of(void **state)
                 HOST_CONFIG("\"Privileged\": false, \"CapAdd\": [], \"CapDrop\": [\"ALL\"], \"PidMode\": "
                             "\"\", \"SecurityOpt\": [\"no-new-privileges\"], \"Binds\": [\"/a:/b\", "
                             "\"vol:/c\"], \"Mounts\": [{\"Type\": \"tmpfs\", \"Target\": \"/t\"}], "
-                            "\"AutoRemove\": false, \"MaskedPaths\": [\"/proc/kcore\"]"));
+                            "\"AutoRemove\": false, \"RestartPolicy\": {\"Name\": \"no\"}, \"MaskedPaths\": "
+                            "[\"/proc/kcore\"]"));
     options_finish(&options);
 }
 
