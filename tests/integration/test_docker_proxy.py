@@ -115,7 +115,7 @@ def test_each_call_of_a_life_broken_in_turn(make_docker, engine, kinds, fault):
             docker.start()
             docker.wait_available()
             live(docker)
-            assert rule.applied == 1, f"{kinds[number]} was not broken"
+            wait_until(lambda: rule.applied == 1, what=f"{kinds[number]} broken")
             assert docker.process.poll() is None, "the daemon lives on"
             docker.finish()
 
