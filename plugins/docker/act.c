@@ -59,9 +59,11 @@ static void looked(void *arg, const struct sbx_error *err, struct container *con
         end(acting, err);
     else if (!container)
         end_not_found(acting);
-    else if (acting->refused && (acting->looked || container->facts.state == acting->state))
-        end(acting, &acting->error); /* it is as was thought, and the engine does not do it */
-    else {
+    else if (acting->refused && (acting->looked || container->facts.state == acting->state)) {
+        if (container->facts.state == CONTAINER_RUNNING)
+            container->killed = false; /* it was not stopped: an end to come is another one */
+        end(acting, &acting->error);   /* it is as was thought, and the engine does not do it */
+    } else {
         acting->looked = true;
         decide(acting, container);
     }

@@ -30,17 +30,18 @@ enum {
 /* ---- table.c: the containers that this instance knows ---- */
 
 struct container {
-    struct container *next; /* in its bucket */
-    char *name;             /* the sandbox's id */
-    struct facts facts;     /* as last inspected; facts.id "" before the first time */
-    uint64_t applied;       /* the number of the look that they are from (look.c) */
-    uint64_t listed;        /* the number of the listing that saw it last (list.c) */
-    unsigned busy;          /* operations of ours on it: their ends look at it, events need not */
-    bool seen_alive;        /* this instance saw it run: its end would be noticed */
-    bool killed;            /* since it last started somebody sent a signal that ends, or a stop */
-    bool died_alone;        /* an event said that it ended, and nobody had asked */
-    bool missed;            /* an event came while it was busy: of after the operation's look, perhaps */
-    struct ending *ending;  /* what is known of its end (ending.c); NULL: nothing */
+    struct container *next;   /* in its bucket */
+    char *name;               /* the sandbox's id */
+    struct facts facts;       /* as last inspected; facts.id "" before the first time */
+    uint64_t applied;         /* the number of the look that they are from (look.c) */
+    uint64_t listed;          /* the number of the listing that saw it last (list.c) */
+    unsigned busy;            /* operations of ours on it: their ends look at it, events need not */
+    bool seen_alive;          /* this instance saw it run: its end would be noticed */
+    bool killed;              /* since it last started somebody sent a signal that ends, or a stop */
+    uint64_t killed_until_ns; /* on the engine's clock: after that the signal was survived; 0: never */
+    bool died_alone;          /* an event said that it ended, and nobody had asked */
+    bool missed;              /* an event came while it was busy: of after the operation's look, perhaps */
+    struct ending *ending;    /* what is known of its end (ending.c); NULL: nothing */
 };
 
 struct table {
@@ -95,6 +96,8 @@ void ending_report(struct docker *docker, struct container *container, void (*do
 void ending_note_alone(struct docker *docker, struct container *container);
 /* It runs, or is gone: its last end matters no more, to the store neither. */
 void ending_forget(struct docker *docker, struct container *container);
+/* Is an end at that time, on the engine's clock, one that somebody asked for, as far as was heard? */
+bool ending_was_asked_for(const struct container *container, uint64_t at_ns);
 /* Is all known that ending_report() would ask for? Then it asks nobody. */
 bool ending_is_known(const struct container *container);
 /* Forgets the ends of containers that are not among these engine's ids, nor in the table. Takes `ids`, sorted by

@@ -146,9 +146,14 @@ static void read_note(struct ending *ending, const char *value, size_t len)
 
 /* ---- what is asked ---- */
 
+bool ending_was_asked_for(const struct container *container, uint64_t at_ns)
+{
+    return container->killed && (container->killed_until_ns == 0 || at_ns <= container->killed_until_ns);
+}
+
 static void hear_events(const struct container *container)
 {
-    if (container->killed)
+    if (ending_was_asked_for(container, container->facts.finished_at_ns))
         container->ending->told = TOLD_STOPPED;
     else if (container->died_alone)
         container->ending->told = TOLD_ALONE;

@@ -60,8 +60,10 @@ void halt_run(struct docker *docker, const char *name, const char *engine_id, bo
     halt->done = done;
     halt->arg = arg;
     struct container *container = table_find(docker, name);
-    if (container)
+    if (container) {
         container->killed = true;
+        container->killed_until_ns = 0;
+    }
     if (!frozen) {
         stop(halt);
         return;

@@ -280,8 +280,10 @@ void removal_run(struct docker *docker, const struct removal_order *order,
     removal->arg = arg;
     /* The end of its program is one that was asked for, by whatever it comes. */
     struct container *container = table_find(docker, removal->name);
-    if (container && removal->scope != REMOVAL_REST)
+    if (container && removal->scope != REMOVAL_REST) {
         container->killed = true;
+        container->killed_until_ns = 0;
+    }
     if (removal->scope == REMOVAL_REST)
         remove_volumes(removal);
     else

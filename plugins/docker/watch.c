@@ -28,7 +28,8 @@ enum {
     BEAT_TIMEOUT_MS = 3000,
     LATE_MS = 2000,        /* so much later than due: this process, or the whole machine, was suspended */
     SHORT_LIVED_MS = 1000, /* a stream that ended so soon is as good as none */
-    FLAPS_MAX = 4          /* the next one waits up to 16 times as long */
+    FLAPS_MAX = 4,         /* the next one waits up to 16 times as long */
+    HEED_S = 60            /* that a program takes to end after a signal that it may heed or not */
 };
 
 enum phase { PHASE_LOST, PHASE_ASKING, PHASE_SUBSCRIBING, PHASE_WATCHING, PHASE_ENDED };
@@ -207,6 +208,16 @@ static bool ends_programs(int signal)
     return signal == SIGTERM || signal == SIGKILL || signal == SIGINT || signal == SIGQUIT || signal == 0;
 }
 
+/* A stop ends in SIGKILL, or in an event of its own, and so needs no limit; neither does what we asked for. */
+static void note_signal(struct container *container, const struct event *event)
+{
+    if (!ends_programs(event->signal) || (container->killed && container->killed_until_ns == 0))
+        return;
+    container->killed = true;
+    container->killed_until_ns =
+        event->signal == SIGKILL ? 0 : event->time_ns + HEED_S * UINT64_C(1000000000);
+}
+
 /* The difference between a program that ended and one that somebody ended is in the order of events alone. */
 static void note(struct docker *docker, struct container *container, const struct event *event)
 {
@@ -215,10 +226,14 @@ static void note(struct docker *docker, struct container *container, const struc
         container->killed = container->died_alone = false;
         ending_forget(docker, container);
         break;
-    case EVENT_KILL: container->killed |= ends_programs(event->signal); break;
-    case EVENT_STOP: container->killed = true; break;
+    case EVENT_KILL: note_signal(container, event); break;
+    case EVENT_STOP:
+        container->killed = true;
+        container->killed_until_ns = 0;
+        break;
     case EVENT_DIE:
-        if (!container->killed) {
+        if (!ending_was_asked_for(container, event->time_ns)) {
+            container->killed = false;
             container->died_alone = true;
             ending_note_alone(docker, container);
         }

@@ -59,6 +59,18 @@ static void test_refusal_in_the_state_that_was_known_is_told(void **state)
     assert_failed(SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED);
 }
 
+static void test_stop_that_is_refused_does_not_account_for_a_later_end(void **state)
+{
+    (void)state;
+    struct container *container = know(CONTAINER_RUNNING);
+    act_begin(&world.docker, VERB_STOP, NAME, OP);
+    assert_true(container->killed);
+    refuse(500, "cannot stop container");
+    look_finds(CONTAINER_RUNNING);
+    assert_false(container->killed);
+    assert_failed(SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED);
+}
+
 static void test_stale_table_is_corrected_once(void **state)
 {
     (void)state;
@@ -294,6 +306,7 @@ int main(void)
         CASE(test_pause_of_what_has_ended_is_a_conflict),
         CASE(test_pause_by_stopping_is_an_end_that_was_asked_for),
         CASE(test_refusal_in_the_state_that_was_known_is_told),
+        CASE(test_stop_that_is_refused_does_not_account_for_a_later_end),
         CASE(test_stale_table_is_corrected_once),
         CASE(test_resume_does_not_take_the_tables_word_that_it_runs),
         CASE(test_resume_whose_port_is_taken_names_it),
