@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_RETRY_US = 200000 };
+enum {
+    NAME_RETRY_US = 200000,
+    PULL_MAX_MS = 4 * 3600 * 1000 /* a registry that sends a byte a second gets on for ever */
+};
 
 /* ---- ports ---- */
 
@@ -120,9 +123,14 @@ static void pull_time_over(void *arg)
     }
     pull_leave(starting->pull);
     starting->pull = NULL;
-    failure_set(&starting->error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
-                "nothing came of the image '%.200s' for %llu s", starting->image,
-                (unsigned long long)(starting->span_ms / 1000));
+    if (now >= starting->pull_ends_ms)
+        failure_set(&starting->error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
+                    "the image '%.200s' has not come within %d hours", starting->image,
+                    PULL_MAX_MS / 3600000);
+    else
+        failure_set(&starting->error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
+                    "nothing came of the image '%.200s' for %llu s", starting->image,
+                    (unsigned long long)(starting->span_ms / 1000));
     starting->error.retryable = 1;
     start_fail(starting, &starting->error);
 }
@@ -131,8 +139,11 @@ static void pull_progress(void *arg, const char *detail)
 {
     struct starting *starting = arg;
     struct docker *docker = starting->docker;
-    starting->deadline_ms = docker->host->now_ms() + starting->span_ms;
+    uint64_t now = docker->host->now_ms();
     report_starting(docker, starting->name, detail);
+    if (now >= starting->pull_ends_ms)
+        return;
+    starting->deadline_ms = now + starting->span_ms;
     docker->host->progress(docker->public, starting->op);
 }
 
@@ -153,6 +164,7 @@ static void pull(struct starting *starting)
     uint64_t now = docker->host->now_ms();
     uint64_t left = starting->deadline_ms > now ? starting->deadline_ms - now : 0;
     starting->pulled = true;
+    starting->pull_ends_ms = now + PULL_MAX_MS;
     starting->timer = docker->host->timer_start(docker->public, left * 1000, pull_time_over, starting);
     starting->pull = pull_join(docker, starting->image, pull_progress, pull_done, starting);
 }

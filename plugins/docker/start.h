@@ -19,7 +19,8 @@ struct starting {
     const char *image; /* of `spec` */
     sbx_json *spec;
     int64_t created_at_us;
-    uint64_t span_ms; /* the time that progress gives anew */
+    uint64_t span_ms;      /* the time that progress gives anew */
+    uint64_t pull_ends_ms; /* and not after that, however much comes */
     uint64_t deadline_ms;
     bool again;
     bool cancelled;

@@ -142,6 +142,25 @@ static void test_policy_always_pulls_first_and_gives_up_without_progress(void **
     assert_failed(SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT);
 }
 
+static void test_pull_that_only_trickles_is_given_up_in_the_end(void **state)
+{
+    (void)state;
+    start(false);
+    image_is_missing();
+    for (int i = 0; i < 5 * 36; i++) { /* a little, each 100 s */
+        world.now_ms += 100000;
+        if (i < 4 * 36 + 1)
+            world.pull->progress(world.pull->arg, "1 of 2 layers");
+    }
+    assert_true(world.progresses < 4 * 36);
+    world.timer_delay_us = 0;
+    time_comes();
+    assert_null(world.pull);
+    expect_cleaning(false);
+    assert_failed(SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT);
+    assert_non_null(strstr(world.error.message, "4 hours"));
+}
+
 static void test_policy_never_says_so(void **state)
 {
     (void)state;
@@ -471,6 +490,7 @@ int main(void)
         CASE(test_missing_image_is_pulled_once),
         CASE(test_failed_pull_is_the_starts_failure),
         CASE(test_policy_always_pulls_first_and_gives_up_without_progress),
+        CASE(test_pull_that_only_trickles_is_given_up_in_the_end),
         CASE(test_policy_never_says_so),
         CASE(test_taken_port_is_retried_with_another_one),
         CASE(test_ten_taken_ports_are_enough),
