@@ -112,6 +112,7 @@ struct backend *instance_create(struct instance_env *env, struct module *module,
     backend->ops = module_ops(module);
     backend->plugin = *module_head(module);
     backend->has_logs = backend->ops->logs != NULL;
+    backend->isolates = backend->ops->flags & SBX_BACKEND_ISOLATES;
     backend->name = strdup(name);
     backend->plugin_path = strdup(plugin_path);
     const char *spec = module_default_spec(module);
@@ -247,6 +248,11 @@ const char *backend_id_prefix(const struct backend *backend)
 bool backend_has_logs(const struct backend *backend)
 {
     return backend->has_logs;
+}
+
+bool backend_isolates(const struct backend *backend)
+{
+    return backend->isolates;
 }
 
 const struct sbx_error *backend_unavailable(const struct backend *backend)

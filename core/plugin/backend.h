@@ -26,7 +26,7 @@ struct backend_events {
     void *arg;
 };
 
-/* The end of an operation; err is NULL on success. `result` is what describe gave, else NULL. */
+/* The end of an operation; err is NULL on success. `result` is what describe or image gave, else NULL. */
 typedef void (*backend_done)(void *arg, const struct sbx_error *err, const char *result, size_t len);
 /* A piece of a log stream; answers false to be left alone until backend_stream_ready(). */
 typedef bool (*backend_data)(void *arg, const void *bytes, size_t len);
@@ -44,6 +44,8 @@ enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend);
 enum { BACKEND_ID_PREFIX_MAX = 63 };
 const char *backend_id_prefix(const struct backend *backend);
 bool backend_has_logs(const struct backend *backend);
+/* A sandbox reaches neither the host's files nor its processes: a client may choose what runs in it. */
+bool backend_isolates(const struct backend *backend);
 /* Why the technology can't be reached; NULL: it can. */
 const struct sbx_error *backend_unavailable(const struct backend *backend);
 unsigned backend_in_flight(const struct backend *backend);
@@ -66,6 +68,9 @@ struct backend_operation *backend_list(struct backend *backend, uint32_t timeout
                                        void *arg);
 struct backend_operation *backend_describe(struct backend *backend, uint32_t timeout_ms, backend_done done,
                                            void *arg);
+/* Is there such an image? SBX_ERR_UNSUPPORTED where the plugin can't tell. */
+struct backend_operation *backend_image(struct backend *backend, const char *image, uint32_t timeout_ms,
+                                        backend_done done, void *arg);
 /* Not bounded in time where it follows. */
 struct backend_operation *backend_logs(struct backend *backend, const struct sbx_logs *logs,
                                        uint32_t timeout_ms, backend_data data, backend_done done, void *arg);

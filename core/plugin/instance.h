@@ -53,7 +53,7 @@ struct backend {
     const struct sbx_backend_ops *ops; /* of the module */
     struct sbx_plugin plugin;          /* the facts; they outlive the module. Its ops is NULL */
     char *default_spec;                /* may be NULL */
-    bool has_logs;
+    bool has_logs, isolates;
     char *name, *plugin_path;
     char *public_url;   /* may be NULL */
     uint8_t digest[32]; /* of its section of the configuration */
@@ -130,6 +130,7 @@ enum operation_verb {
     OPERATION_START,
     OPERATION_LIST,
     OPERATION_DESCRIBE,
+    OPERATION_IMAGE,
     OPERATION_LOGS
 };
 /* The timers of operations that never end are stopped; whoever asked is answered by now. */

@@ -70,9 +70,22 @@ static bool is_url_name(const char *name)
     return len > 0 && name[len] == '\0';
 }
 
+/* A plugin built against 1.0 ends before it, and may have anything in `urls` of what is STARTING. */
+static bool has_flags(const struct sbx_observation *report)
+{
+    return report->size >= offsetof(struct sbx_observation, flags) + sizeof report->flags;
+}
+
+static uint32_t count_urls(const struct sbx_observation *report)
+{
+    bool looked_at =
+        report->state == SBX_STATE_RUNNING || (report->state == SBX_STATE_STARTING && has_flags(report));
+    return looked_at ? report->urls_count : 0;
+}
+
 static const char *check_urls(const struct sbx_observation *report)
 {
-    if (report->state != SBX_STATE_RUNNING || report->urls_count == 0)
+    if (count_urls(report) == 0)
         return NULL;
     if (report->urls_count > OBSERVATION_MAX_URLS)
         return "it has more than 16 URLs";
@@ -111,14 +124,15 @@ static const char *check(const struct sbx_observation *report)
         return "its owner, spec_id or session_key is too long or not UTF-8";
     if (agent_url(report) && !is_word(agent_url(report), OBSERVATION_MAX_TEXT))
         return "its agent_url is empty, over 4 KiB, not UTF-8, or has blanks in it";
+    if (has_flags(report) && report->flags & SBX_OBSERVED_KEY && !is_word(report->session_key, OWNER_MAX))
+        return "it brings a session_key that is missing, empty, or has blanks in it";
     return check_urls(report);
 }
 
 static struct sbx_observation *write_copy(struct writer *writer, const struct sbx_observation *report)
 {
-    bool running = report->state == SBX_STATE_RUNNING;
     bool over = report->state == SBX_STATE_ENDED || report->state == SBX_STATE_FAILED;
-    uint32_t count = running ? report->urls_count : 0;
+    uint32_t count = count_urls(report);
     struct sbx_observation *copy = (void *)add_bytes(writer, NULL, sizeof *copy);
     struct sbx_url *urls = count ? (void *)add_bytes(writer, report->urls, count * sizeof *urls) : NULL;
     struct sbx_error *error = over && report->error ? (void *)add_bytes(writer, NULL, sizeof *error) : NULL;
@@ -140,6 +154,7 @@ static struct sbx_observation *write_copy(struct writer *writer, const struct sb
         .session_key = add_text(writer, report->session_key),
         .created_at_us = report->created_at_us > 0 ? report->created_at_us : 0,
         .agent_url = add_text(writer, agent_url(report)),
+        .flags = has_flags(report) ? report->flags & SBX_OBSERVED_KEY : 0,
     };
     for (uint32_t i = 0; i < count; i++) {
         const char *name = add_text(writer, report->urls[i].name);

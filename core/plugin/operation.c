@@ -15,7 +15,7 @@ enum {
     STREAM_STOP_AT = 64 * 1024, /* more waiting than that: the plugin is told to stop */
     STREAM_MAX = 1024 * 1024,   /* waiting at most, also of a plugin that wasn't told yet */
     STREAM_PIECE = 64 * 1024,   /* delivered at once */
-    RESULT_MAX = 64 * 1024,     /* of describe */
+    RESULT_MAX = 64 * 1024,     /* of describe and image */
     CANCEL_GRACE_MS = 10000,    /* an operation without a timeout is given up so long after cancel */
     CANCEL_EARLY_MS = 1000      /* at most; a tenth of the timeout where that is less */
 };
@@ -58,7 +58,7 @@ static const char *const verb_names[] = {
     [OPERATION_PAUSE] = "pause",   [OPERATION_RESUME] = "resume",   [OPERATION_STOP] = "stop",
     [OPERATION_REMOVE] = "remove", [OPERATION_CONFIRM] = "confirm", [OPERATION_OPEN] = "open",
     [OPERATION_START] = "start",   [OPERATION_LIST] = "list",       [OPERATION_DESCRIBE] = "describe",
-    [OPERATION_LOGS] = "logs",
+    [OPERATION_IMAGE] = "image",   [OPERATION_LOGS] = "logs",
 };
 
 static void free_if_over(struct backend_operation *operation)
@@ -339,9 +339,9 @@ void operation_result(struct backend *backend, sbx_op op, const char *json, size
 {
     struct backend_operation *operation = handles_get(&backend->handles, HANDLE_OPERATION, op);
     const char *why = "it is not a JSON object";
-    if (!operation || operation->verb != OPERATION_DESCRIBE) {
+    if (!operation || (operation->verb != OPERATION_DESCRIBE && operation->verb != OPERATION_IMAGE)) {
         instance_complain(backend, NULL,
-                          "the plugin gave a result for operation %llx, which is no `describe` "
+                          "the plugin gave a result for operation %llx, which is no `describe` or `image` "
                           "in flight; ignored",
                           (unsigned long long)op);
         return;
@@ -356,7 +356,8 @@ void operation_result(struct backend *backend, sbx_op op, const char *json, size
         operation->result = strndup(json, len);
         operation->result_len = operation->result ? len : 0;
     } else {
-        instance_complain(backend, NULL, "the plugin's result of `describe` is ignored: %s", why);
+        instance_complain(backend, NULL, "the plugin's result of `%s` is ignored: %s",
+                          verb_names[operation->verb], why);
     }
     json_table()->free(parsed);
 }
@@ -478,6 +479,15 @@ struct backend_operation *backend_describe(struct backend *backend, uint32_t tim
     struct backend_operation *operation = operation_new(backend, OPERATION_DESCRIBE, done, arg);
     if (begin(operation, backend->ops->describe != NULL, timeout_ms))
         backend->ops->describe(&backend->abi, operation->id);
+    return operation;
+}
+
+struct backend_operation *backend_image(struct backend *backend, const char *image, uint32_t timeout_ms,
+                                        backend_done done, void *arg)
+{
+    struct backend_operation *operation = operation_new(backend, OPERATION_IMAGE, done, arg);
+    if (begin(operation, backend->ops->image != NULL, timeout_ms))
+        backend->ops->image(&backend->abi, image, operation->id);
     return operation;
 }
 

@@ -2,8 +2,8 @@
  *
  * Well-behaved, and as cheap as can be: what a sandbox costs with it is what the daemon itself costs. Its
  * options: `delay` (milliseconds that a start takes), `url` (which every sandbox reports as AGENT_SERVER),
- * `agent_url` (where the daemon is to ask for its health), `id_prefix` (of its sandboxes' ids), `start_error` (a
- * code: every start fails with it), `unavailable` (a sentence: it says so at once), `log_lines` (how many lines of
+ * `agent_url` (where the daemon is to ask for its health), `session_key` (that every sandbox gets instead of the
+ * host's), `id_prefix` (of its sandboxes' ids), `start_error` (a code: every start fails with it), `unavailable` (a sentence: it says so at once), `log_lines` (how many lines of
  * output a sandbox has) and `on_shutdown` (keep, pause, stop, remove). */
 #include <sandboxd/backend.h>
 
@@ -25,7 +25,7 @@ struct trivial {
     const struct sbx_host *host;
     struct sbx_backend *backend;
     uint64_t delay_us;
-    char url[1024], agent_url[1024], start_error[32];
+    char url[1024], agent_url[1024], session_key[256], start_error[32];
     int64_t log_lines;
     struct box *buckets[BUCKETS];
     struct call *calls; /* those that can be cancelled or go on: delayed starts and streams */
@@ -103,6 +103,8 @@ static void report(struct trivial *self, const struct box *box)
                                           .urls_count = 1,
                                           .exit_code = -1,
                                           .incarnation = box->incarnation,
+                                          .session_key = self->session_key,
+                                          .flags = self->session_key[0] ? SBX_OBSERVED_KEY : 0,
                                           .agent_url = self->agent_url[0] ? self->agent_url : NULL};
     self->host->report(self->backend, &observation);
 }
@@ -197,9 +199,12 @@ static void start(struct sbx_backend *backend, const struct sbx_start *start, sb
         record(call, SBX_STATE_RUNNING);
         return;
     }
+    struct sbx_url url = {.name = "AGENT_SERVER", .url = self->url};
     struct sbx_observation waiting = {.size = sizeof waiting,
                                       .state = SBX_STATE_STARTING,
                                       .sandbox_id = start->sandbox_id,
+                                      .urls = &url,
+                                      .urls_count = 1,
                                       .detail = "It waits for its delay."};
     self->host->report(backend, &waiting);
     call->timer = self->host->timer_start(backend, self->delay_us, on_delay, call);
@@ -348,6 +353,17 @@ static void describe(struct sbx_backend *backend, sbx_op op)
     backend->host->complete(backend, op, NULL);
 }
 
+/* There is every image but those whose name has "missing" in it. */
+static void image(struct sbx_backend *backend, const char *name, sbx_op op)
+{
+    char facts[128];
+    bool exists = strstr(name, "missing") == NULL;
+    int len = snprintf(facts, sizeof facts, "{\"exists\":%s,\"upload_time\":null,\"image_size_bytes\":%s}",
+                       exists ? "true" : "false", exists ? "0" : "null");
+    backend->host->result(backend, op, facts, (size_t)len);
+    backend->host->complete(backend, op, NULL);
+}
+
 static const char *const shutdowns[] = {"keep", "pause", "stop", "remove"};
 
 static int shutdown_number(const char *name)
@@ -369,6 +385,7 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
         {"delay", SBX_JSON_INT, "must be a number of milliseconds"},
         {"url", SBX_JSON_STRING, "must be a URL"},
         {"agent_url", SBX_JSON_STRING, "must be a URL"},
+        {"session_key", SBX_JSON_STRING, "must be a key"},
         {"id_prefix", SBX_JSON_STRING, "must be at most 63 letters, digits, '-', '_' and '.'"},
         {"start_error", SBX_JSON_STRING, "must be an error code"},
         {"unavailable", SBX_JSON_STRING, "must be a sentence"},
@@ -386,7 +403,8 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
             k++;
         const char *wrong = NULL;
         if (k == sizeof known / sizeof known[0])
-            wrong = "there is no such option; known are delay, url, agent_url, id_prefix, start_error, "
+            wrong = "there is no such option; known are delay, url, agent_url, session_key, id_prefix, "
+                    "start_error, "
                     "unavailable, log_lines and on_shutdown";
         else if (json->type(value) != known[k].type ||
                  (known[k].type == SBX_JSON_INT && json->integer(value, 0) < 0) ||
@@ -416,6 +434,8 @@ static void open_backend(struct sbx_backend *backend, const struct sbx_backend_c
              json->string(json->get(options, "url"), "http://127.0.0.1:9"));
     snprintf(self->agent_url, sizeof self->agent_url, "%s",
              json->string(json->get(options, "agent_url"), ""));
+    snprintf(self->session_key, sizeof self->session_key, "%s",
+             json->string(json->get(options, "session_key"), ""));
     host->id_prefix(backend, json->string(json->get(options, "id_prefix"), ""));
     snprintf(self->start_error, sizeof self->start_error, "%s",
              json->string(json->get(options, "start_error"), ""));
@@ -445,6 +465,7 @@ static void close_backend(struct sbx_backend *backend)
 
 static const struct sbx_backend_ops ops = {
     .size = sizeof ops,
+    .flags = SBX_BACKEND_ISOLATES,
     .validate = validate,
     .open = open_backend,
     .quiesce = quiesce,
@@ -458,6 +479,7 @@ static const struct sbx_backend_ops ops = {
     .logs = logs,
     .stream_ready = stream_ready,
     .describe = describe,
+    .image = image,
 };
 
 const struct sbx_plugin sandboxd_plugin = {

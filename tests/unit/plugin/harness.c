@@ -29,6 +29,8 @@ static void on_report(void *arg, struct backend *backend, const struct sbx_obser
                           observation->error->code, observation->error->message);
     if (observation->log_tail)
         buffer_add_format(&harness->seen, " log_tail=%s", observation->log_tail);
+    if (observation->flags & SBX_OBSERVED_KEY)
+        buffer_add_format(&harness->seen, " key=%s", observation->session_key);
     if (observation->agent_url)
         buffer_add_format(&harness->seen, " agent_url=%s", observation->agent_url);
     for (uint32_t i = 0; i < observation->urls_count; i++)
@@ -287,8 +289,8 @@ bool harness_problem(struct harness *harness, const char *text)
 /* ---- operations ---- */
 
 static char verb_names[][9] = {"pause", "resume", "stop",     "remove", "confirm",
-                               "start", "list",   "describe", "logs"};
-enum { VERB_START = 5, VERB_LIST, VERB_DESCRIBE, VERB_LOGS };
+                               "start", "list",   "describe", "image",  "logs"};
+enum { VERB_START = 5, VERB_LIST, VERB_DESCRIBE, VERB_IMAGE, VERB_LOGS };
 
 struct backend_operation *harness_start(struct harness *harness, struct backend *backend, const char *id,
                                         uint32_t timeout_ms)
@@ -323,6 +325,15 @@ struct backend_operation *harness_describe(struct harness *harness, struct backe
 {
     harness->in_call = true;
     struct backend_operation *operation = backend_describe(backend, 5000, on_done, verb_names[VERB_DESCRIBE]);
+    harness->in_call = false;
+    return operation;
+}
+
+struct backend_operation *harness_image(struct harness *harness, struct backend *backend, const char *image)
+{
+    harness->in_call = true;
+    struct backend_operation *operation =
+        backend_image(backend, image, 5000, on_done, verb_names[VERB_IMAGE]);
     harness->in_call = false;
     return operation;
 }

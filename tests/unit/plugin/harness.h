@@ -76,6 +76,7 @@ struct backend_operation *harness_act(struct harness *harness, struct backend *b
                                       enum backend_verb verb, const char *id, uint32_t timeout_ms);
 struct backend_operation *harness_list(struct harness *harness, struct backend *backend);
 struct backend_operation *harness_describe(struct harness *harness, struct backend *backend);
+struct backend_operation *harness_image(struct harness *harness, struct backend *backend, const char *image);
 struct backend_operation *harness_logs(struct harness *harness, struct backend *backend, const char *id,
                                        bool follow, backend_data data);
 

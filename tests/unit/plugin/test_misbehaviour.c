@@ -346,7 +346,7 @@ static void a_result_that_is_no_json_object_is_ignored(void **state)
     harness_describe(harness, harness_misbehave(harness, ""));
     RUN_UNTIL(harness, harness_saw(harness, "describe done"));
     assert_true(harness_logged(harness, "the plugin's result of `describe` is ignored: it ends too early"));
-    assert_true(harness_logged(harness, "which is no `describe` in flight; ignored"));
+    assert_true(harness_logged(harness, "which is no `describe` or `image` in flight; ignored"));
     buffer_clear(&harness->seen);
     harness_describe(harness, harness_misbehave(harness, "large_result"));
     RUN_UNTIL(harness, harness_saw(harness, "describe done"));

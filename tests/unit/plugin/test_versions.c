@@ -81,6 +81,64 @@ static void an_agent_url_is_passed_on_of_what_runs(void **state)
                         "t: report s1 2 agent_url=http://host.docker.internal:8000\nt: report s1 3\n");
 }
 
+static void urls_are_looked_at_in_starting_of_a_1_1_report_only(void **state)
+{
+    struct harness *harness = *state;
+    struct backend *backend = trivial(harness, "{}");
+    struct sbx_url url = {.name = "AGENT_SERVER", .url = "http://127.0.0.1:1"};
+    struct sbx_observation report = {.size = sizeof report,
+                                     .state = SBX_STATE_STARTING,
+                                     .sandbox_id = "s1",
+                                     .exit_code = -1,
+                                     .urls = &url,
+                                     .urls_count = 1};
+    backend->abi.host->report(&backend->abi, &report);
+    report.size = offsetof(struct sbx_observation, agent_url); /* of 1.0, which may have anything in there */
+    report.urls = NULL;
+    report.urls_count = 77;
+    backend->abi.host->report(&backend->abi, &report);
+    RUN_UNTIL(harness, harness_count(harness, "t: report s1 1") == 2);
+    assert_string_equal(buffer_text(&harness->seen),
+                        "t: report s1 1 AGENT_SERVER=http://127.0.0.1:1:0\nt: report s1 1\n");
+}
+
+static void a_key_that_the_technology_chose_is_passed_on(void **state)
+{
+    struct harness *harness = *state;
+    struct backend *backend = trivial(harness, "{}");
+    struct sbx_observation report = {.size = sizeof report,
+                                     .state = SBX_STATE_PAUSED,
+                                     .sandbox_id = "s1",
+                                     .exit_code = -1,
+                                     .session_key = "theirs",
+                                     .flags = SBX_OBSERVED_KEY | 1u << 31};
+    backend->abi.host->report(&backend->abi, &report);
+    RUN_UNTIL(harness, harness_saw(harness, "t: report s1 3 key=theirs"));
+    report.session_key = "two words";
+    backend->abi.host->report(&backend->abi, &report);
+    assert_true(harness_logged(harness, "it brings a session_key that is missing, empty, or has blanks"));
+    report.flags = 0; /* not brought: for one without a record, as in 1.0 */
+    backend->abi.host->report(&backend->abi, &report);
+    RUN_UNTIL(harness, harness_count(harness, "t: report s1 3") == 2);
+}
+
+static void an_image_is_asked_for_where_the_plugin_can_tell(void **state)
+{
+    struct harness *harness = *state;
+    struct backend *backend = trivial(harness, "{}");
+    assert_true(backend_isolates(backend));
+    harness_image(harness, backend, "some:tag");
+    RUN_UNTIL(harness, harness_saw(harness, "image done"));
+    assert_true(strstr(buffer_text(&harness->seen), "image done {\"exists\":true,") != NULL);
+    struct config *config = harness_config(harness);
+    harness_add(config, "h", "hello_1_0", "{}");
+    assert_true(harness_apply(harness, config));
+    backend = backend_set_find(harness->set, "h");
+    assert_false(backend_isolates(backend));
+    harness_image(harness, backend, "some:tag");
+    RUN_UNTIL(harness, harness_saw(harness, "image 6 UNSUPPORTED: The backend has no such operation."));
+}
+
 static void a_prefix_of_ids_is_kept_with_its_instance(void **state)
 {
     struct harness *harness = *state;
@@ -139,6 +197,9 @@ int main(void)
         TEST(a_plugin_of_the_frozen_1_0_headers_works_with_this_host),
         TEST(nothing_is_read_beyond_what_a_report_has_of_its_size),
         TEST(an_agent_url_is_passed_on_of_what_runs),
+        TEST(urls_are_looked_at_in_starting_of_a_1_1_report_only),
+        TEST(a_key_that_the_technology_chose_is_passed_on),
+        TEST(an_image_is_asked_for_where_the_plugin_can_tell),
         TEST(a_prefix_of_ids_is_kept_with_its_instance),
         TEST(a_start_that_gets_on_may_take_longer_than_its_timeout),
         TEST(any_thread_is_told_whether_a_line_would_be_written),
