@@ -148,11 +148,12 @@ void quota_make_room(struct quota *quota);
 /* ---- waiting (wait.c) ---- */
 
 enum wait_for {
-    WAIT_MADE,    /* the backend has it, or it waits for room */
-    WAIT_SETTLED, /* it is not STARTING any more */
-    WAIT_PAUSED,  /* a pause that was asked for has ended */
-    WAIT_RESUMED, /* likewise */
-    WAIT_PROMISED /* answered by wait_answer() only */
+    WAIT_MADE,      /* the backend has it, or it waits for room */
+    WAIT_REACHABLE, /* where it is, or will be, is known */
+    WAIT_SETTLED,   /* it is not STARTING any more */
+    WAIT_PAUSED,    /* a pause that was asked for has ended */
+    WAIT_RESUMED,   /* likewise */
+    WAIT_PROMISED   /* answered by wait_answer() only */
 };
 struct sandbox_wait *wait_add(struct sandbox *sandbox, enum wait_for what, uint32_t timeout_ms,
                               service_done done, void *arg);

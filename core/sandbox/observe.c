@@ -93,7 +93,13 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
     sandbox->incarnation = observation->incarnation;
     if (sandbox->phase != PHASE_WAITING) /* its detail says what it waits for */
         sandbox_set_detail(sandbox, observation->detail);
-    if (observation->state == SBX_STATE_RUNNING)
+    if (observation->flags & SBX_OBSERVED_KEY &&
+        strcmp(sandbox->session_key, observation->session_key) != 0) {
+        table_set_key(&sandbox->service->table, sandbox, observation->session_key);
+        record_save(sandbox);
+    }
+    if (observation->state == SBX_STATE_RUNNING ||
+        (observation->state == SBX_STATE_STARTING && observation->urls_count > 0))
         set_urls(sandbox, observation->urls, observation->urls_count, observation->agent_url);
     if (observation->state == SBX_STATE_ENDED || observation->state == SBX_STATE_FAILED)
         set_failure(sandbox, observation);

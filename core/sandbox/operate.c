@@ -74,6 +74,7 @@ static void removal_failed(struct sandbox *sandbox, const struct sbx_error *err)
 static void fail_waits(struct sandbox *sandbox, const struct sbx_error *err)
 {
     wait_answer(sandbox, WAIT_MADE, err);
+    wait_answer(sandbox, WAIT_REACHABLE, err);
     wait_answer(sandbox, WAIT_SETTLED, err);
     wait_answer(sandbox, WAIT_PAUSED, err);
     wait_answer(sandbox, WAIT_RESUMED, err);
@@ -166,7 +167,9 @@ static void begin_start(struct sandbox *sandbox)
 {
     struct service *service = sandbox->service;
     struct config *config = sandbox->pinned ? sandbox->pinned : service->config;
-    const struct config_spec *spec = service_spec_find(service, config, sandbox->spec_id);
+    const struct config_spec own = {.json = sandbox->own_spec,
+                                    .json_len = sandbox->own_spec ? strlen(sandbox->own_spec) : 0};
+    const struct config_spec *spec = own.json ? &own : service_spec_find(service, config, sandbox->spec_id);
     if (!spec && sandbox->home->builtin.id && strcmp(sandbox->home->builtin.id, sandbox->spec_id) == 0)
         spec = &sandbox->home->builtin;
     struct sbx_error err;

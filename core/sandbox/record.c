@@ -53,7 +53,9 @@ void record_put(struct sandbox *sandbox, store_done done, void *arg)
                                    .created_at_us = sandbox->created_at_us,
                                    .begun = sandbox->begun,
                                    .deleting = sandbox->deleting,
-                                   .error_json = error ? json_object_to_json_string(error) : NULL};
+                                   .error_json = error ? json_object_to_json_string(error) : NULL,
+                                   .session_id = sandbox->session_id,
+                                   .spec_json = sandbox->own_spec};
     store_put_sandbox(sandbox->service->deps.store, &record, done, arg);
     json_object_put(error);
 }
@@ -78,6 +80,10 @@ static void load(void *arg, const struct store_sandbox *record)
     sandbox->begun = record->begun;
     sandbox->deleting = record->deleting;
     sandbox->answered = true;
+    if (record->spec_json && !(sandbox->own_spec = strdup(record->spec_json)))
+        abort();
+    if (!record->deleting)
+        table_set_session(sandbox, record->session_id);
     table_set_key(&service->table, sandbox, record->session_key);
     if (sandbox->deleting) {
         sandbox->wants = WANT_REMOVE;

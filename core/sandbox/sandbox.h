@@ -70,13 +70,15 @@ struct sandbox {
     char *spec_id;
     struct config *pinned; /* the generation a start began on, until the backend has it; else NULL */
     struct home *home;
-    struct owner *owner;              /* never NULL; nobody's sandboxes have an owner without a name */
-    char session_key[BASE62_SIZE_32]; /* "": none */
+    struct owner *owner; /* never NULL; nobody's sandboxes have an owner without a name */
+    char *session_key;   /* never NULL; "": none */
     int64_t created_at_us;
-    bool begun;    /* the backend has said that it was made */
-    bool deleting; /* promised */
-    bool unsaved;  /* what the disk has of `begun` is old: writing it failed */
-    bool adopted;  /* made by somebody else: it has no record, and goes when it is gone */
+    char *session_id; /* what a client of the runtime API calls it; NULL: nothing */
+    char *own_spec;   /* JSON, of a start that brought its own; NULL: spec_id's */
+    bool begun;       /* the backend has said that it was made */
+    bool deleting;    /* promised */
+    bool unsaved;     /* what the disk has of `begun` is old: writing it failed */
+    bool adopted;     /* made by somebody else: it has no record, and goes when it is gone */
 
     /* observed; state is 0 while nothing was heard */
     enum sbx_state state;
@@ -109,6 +111,8 @@ struct sandbox {
     /* A cache of the API's: the sandbox as JSON text. Dropped by each change. */
     char *json;
     size_t json_len;
+    char *runtime_json; /* the same, as the runtime API has it */
+    size_t runtime_json_len;
 
     /* table.c's */
     char key_digest[BASE62_SIZE_32]; /* of the session key; "": none */

@@ -99,7 +99,7 @@ static void recorded(void *arg, const struct sbx_error *err)
     service_check_stopped(sandbox->service);
 }
 
-static struct sandbox *create(struct service *service, struct config *config, const struct config_spec *spec,
+static struct sandbox *create(struct service *service, struct config *config, const char *spec_id,
                               struct home *home, const char *owner)
 {
     uint8_t random[32];
@@ -109,13 +109,16 @@ static struct sandbox *create(struct service *service, struct config *config, co
     base62_encode(random, 16, id + prefix_len);
     random_fill(random, sizeof random);
     base62_encode(random, sizeof random, key);
-    struct sandbox *sandbox = service_new_sandbox(service, home, id, owner, spec->id);
+    struct sandbox *sandbox = service_new_sandbox(service, home, id, owner, spec_id);
     table_set_key(&service->table, sandbox, key);
     sandbox->created_at_us = clock_wall_us();
     sandbox->pinned = config_ref(config);
     sandbox->wants = WANT_START;
     sandbox->phase = PHASE_RECORDING;
     sandbox->quota->recording++;
+    service->stats.starts++;
+    service_log(LOG_INFO, sandbox, "start of spec '%s'%s%s", spec_id, owner ? " for user " : "",
+                owner ? owner : "");
     return sandbox;
 }
 
@@ -142,10 +145,7 @@ struct sandbox_wait *service_start(struct service *service, struct config *confi
                   "wait must be at most the backend's startup_timeout, %u ms", home_startup_timeout_ms(home));
         return NULL;
     }
-    struct sandbox *sandbox = create(service, config, spec, home, viewer->user);
-    service->stats.starts++;
-    service_log(LOG_INFO, sandbox, "start of spec '%s'%s%s", spec->id, viewer->user ? " for user " : "",
-                viewer->user ? viewer->user : "");
+    struct sandbox *sandbox = create(service, config, spec->id, home, viewer->user);
     record_put(sandbox, recorded, sandbox);
     return wait_add(sandbox, wait_ms > 0 ? WAIT_SETTLED : WAIT_MADE, wait_ms > 0 ? wait_ms : ANSWER_WITHIN_MS,
                     done, arg);
@@ -248,6 +248,60 @@ struct sandbox_wait *service_delete(struct service *service, const struct viewer
     record_put(sandbox, promised, sandbox);
     sandbox_refresh(sandbox);
     return wait;
+}
+
+/* ---- sessions ---- */
+
+/* Nothing of it is there to go on with. */
+static bool is_over(const struct sandbox *sandbox)
+{
+    bool failed = sandbox->status == SANDBOX_ERROR && !sandbox->begun && !(sandbox->wants & WANT_START);
+    return sandbox->phase == PHASE_IDLE && (failed || sandbox->status == SANDBOX_MISSING);
+}
+
+static struct sandbox_wait *attach(struct sandbox *sandbox, const struct viewer *viewer, service_done done,
+                                   void *arg, struct sbx_error *err)
+{
+    bool runs = sandbox->status == SANDBOX_STARTING || sandbox->status == SANDBOX_RUNNING;
+    bool will_pause = sandbox->phase == PHASE_PAUSING || sandbox->wants & WANT_PAUSE;
+    if (runs && !will_pause)
+        return wait_add(sandbox, WAIT_REACHABLE, ANSWER_WITHIN_MS, done, arg);
+    return service_resume(sandbox->service, viewer, sandbox->id, done, arg, err);
+}
+
+static void make_way(struct sandbox *sandbox)
+{
+    service_log(LOG_INFO, sandbox, "deleted: its session is started again, and nothing of it was left");
+    table_set_session(sandbox, NULL);
+    sandbox->deleting = true;
+    table_hide(&sandbox->service->table, sandbox);
+    record_put(sandbox, promised, sandbox);
+    sandbox_refresh(sandbox);
+}
+
+struct sandbox_wait *service_start_session(struct service *service, struct config *config,
+                                           const struct viewer *viewer, const struct service_session *session,
+                                           service_done done, void *arg, struct sbx_error *err)
+{
+    if (check_serving(service, err) < 0)
+        return NULL;
+    struct sandbox *before =
+        session->session_id ? table_find_session(&service->table, viewer->user, session->session_id) : NULL;
+    if (before && before->deleting)
+        before = NULL;
+    if (before && !is_over(before))
+        return attach(before, viewer, done, arg, err);
+    struct home *home = home_get(service, session->backend);
+    if (home_usable(home, err) < 0 || quota_check(service, home, viewer->user, err) < 0)
+        return NULL;
+    if (before)
+        make_way(before);
+    struct sandbox *sandbox = create(service, config, session->spec_id, home, viewer->user);
+    if (!(sandbox->own_spec = strdup(session->spec_json)))
+        abort();
+    table_set_session(sandbox, session->session_id ? session->session_id : sandbox->id);
+    record_put(sandbox, recorded, sandbox);
+    return wait_add(sandbox, WAIT_REACHABLE, ANSWER_WITHIN_MS, done, arg);
 }
 
 /* ---- logs ---- */

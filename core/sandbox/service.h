@@ -64,6 +64,20 @@ struct sandbox_wait *service_start(struct service *service, struct config *confi
                                    const struct viewer *viewer, const char *spec_id, uint32_t wait_ms,
                                    service_done done, void *arg, struct sbx_error *err);
 
+/* A start as the runtime API has it: an image that need not be a spec's, under the client's own name for it. */
+struct service_session {
+    const char
+        *session_id;     /* one of this viewer lives: answered with that, and nothing is made. NULL: its id */
+    const char *spec_id; /* the image */
+    const char *backend; /* a configured one */
+    const char *spec_json; /* as the ABI's; kept with the sandbox */
+};
+/* Answered when its URL is known, it failed, or after 10 s. One of the session that is paused or has ended is
+ * resumed; what nothing is left of, or could never be made, is deleted, and another one made. NULL with err as above. */
+struct sandbox_wait *service_start_session(struct service *service, struct config *config,
+                                           const struct viewer *viewer, const struct service_session *session,
+                                           service_done done, void *arg, struct sbx_error *err);
+
 /* Begins to; answered when it is so, when it failed, or after 10 s with success (it goes on). NULL with err
  * filled in: NOT_FOUND, LIMIT (resume under `over_limit: reject`), UNAVAILABLE, CONFLICT. */
 struct sandbox_wait *service_pause(struct service *service, const struct viewer *viewer, const char *id,

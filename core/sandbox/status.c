@@ -92,8 +92,9 @@ void sandbox_refresh(struct sandbox *sandbox)
     if (sandbox->status == SANDBOX_ERROR && (!sandbox->failure || is_silent(sandbox)))
         explain_silence(sandbox);
     free(sandbox->json);
-    sandbox->json = NULL;
-    sandbox->json_len = 0;
+    free(sandbox->runtime_json);
+    sandbox->json = sandbox->runtime_json = NULL;
+    sandbox->json_len = sandbox->runtime_json_len = 0;
     if (before != sandbox->status)
         log_change(sandbox);
     wait_check(sandbox);

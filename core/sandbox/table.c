@@ -83,11 +83,13 @@ static struct owner *owner_create(const char *name)
     struct owner *owner = calloc(1, sizeof *owner);
     if (!owner || (name && !(owner->name = strdup(name))))
         abort();
+    map_init(&owner->sessions);
     return owner;
 }
 
 static void owner_destroy(struct owner *owner)
 {
+    map_finish(&owner->sessions);
     free(owner->order.items);
     free(owner->name);
     free(owner);
@@ -129,6 +131,10 @@ static void sandbox_free(struct sandbox *sandbox)
     free(sandbox->failure);
     free(sandbox->detail);
     free(sandbox->json);
+    free(sandbox->runtime_json);
+    free(sandbox->session_key);
+    free(sandbox->session_id);
+    free(sandbox->own_spec);
     free(sandbox->spec_id);
     free(sandbox->id);
     free(sandbox);
@@ -152,7 +158,7 @@ void table_finish(struct table *table)
 struct sandbox *table_add(struct table *table, const char *id, const char *owner)
 {
     struct sandbox *sandbox = calloc(1, sizeof *sandbox);
-    if (!sandbox || !(sandbox->id = strdup(id)))
+    if (!sandbox || !(sandbox->id = strdup(id)) || !(sandbox->session_key = strdup("")))
         abort();
     sandbox->owner = owner_get(table, owner);
     sandbox->owner->count++;
@@ -175,16 +181,35 @@ void table_set_key(struct table *table, struct sandbox *sandbox, const char *ses
 {
     if (*sandbox->key_digest && map_get(&table->by_key, sandbox->key_digest) == sandbox)
         map_remove(&table->by_key, sandbox->key_digest);
-    sandbox->session_key[0] = sandbox->key_digest[0] = '\0';
-    if (!session_key || !*session_key || strlen(session_key) >= sizeof sandbox->session_key)
+    char *copy = strdup(session_key ? session_key : "");
+    if (!copy)
+        abort();
+    free(sandbox->session_key);
+    sandbox->session_key = copy;
+    sandbox->key_digest[0] = '\0';
+    if (!*copy)
         return;
-    snprintf(sandbox->session_key, sizeof sandbox->session_key, "%s", session_key);
-    digest_key(session_key, sandbox->key_digest);
+    digest_key(copy, sandbox->key_digest);
     /* Two sandboxes with one key can only come from outside: the first one keeps it. */
     if (map_get(&table->by_key, sandbox->key_digest))
         sandbox->key_digest[0] = '\0';
     else
         map_put(&table->by_key, sandbox->key_digest, sandbox);
+}
+
+void table_set_session(struct sandbox *sandbox, const char *session_id)
+{
+    struct map *sessions = &sandbox->owner->sessions;
+    if (sandbox->session_id && map_get(sessions, sandbox->session_id) == sandbox)
+        map_remove(sessions, sandbox->session_id);
+    free(sandbox->session_id);
+    sandbox->session_id = NULL;
+    if (!session_id)
+        return;
+    if (!(sandbox->session_id = strdup(session_id)))
+        abort();
+    map_remove(sessions, session_id); /* with its key, which is another's */
+    map_put(sessions, sandbox->session_id, sandbox);
 }
 
 void table_show(struct table *table, struct sandbox *sandbox)
@@ -209,6 +234,7 @@ void table_remove(struct table *table, struct sandbox *sandbox)
 {
     table_hide(table, sandbox);
     table_set_key(table, sandbox, NULL);
+    table_set_session(sandbox, NULL);
     map_remove(&table->by_id, sandbox->id);
     struct owner *owner = sandbox->owner;
     if (--owner->count == 0 && owner->name) {
@@ -228,17 +254,46 @@ struct sandbox *table_next(const struct table *table, size_t *position)
     return map_next(&table->by_id, position);
 }
 
+static const struct owner *find_owner(const struct table *table, const char *name)
+{
+    return name ? map_get(&table->owners, name) : table->nobody;
+}
+
+struct sandbox *table_find_session(const struct table *table, const char *owner, const char *session_id)
+{
+    const struct owner *whose = find_owner(table, owner);
+    struct sandbox *sandbox = whose ? map_get(&whose->sessions, session_id) : NULL;
+    if (sandbox || !whose)
+        return sandbox;
+    sandbox = map_get(&table->by_id, session_id);
+    return sandbox && sandbox->owner == whose && !sandbox->session_id ? sandbox : NULL;
+}
+
 /* ---- readers ---- */
+
+static bool may_see(const struct viewer *viewer, const struct sandbox *sandbox)
+{
+    const char *owner = sandbox->owner->name;
+    return sandbox->in_order &&
+           (viewer->everything || (owner && viewer->user && strcmp(owner, viewer->user) == 0));
+}
 
 const struct sandbox *table_get(const struct table *table, const struct viewer *viewer, const char *id)
 {
     const struct sandbox *sandbox = map_get(&table->by_id, id);
-    if (!sandbox || !sandbox->in_order)
-        return NULL;
-    if (viewer->everything)
-        return sandbox;
-    const char *owner = sandbox->owner->name;
-    return owner && viewer->user && strcmp(owner, viewer->user) == 0 ? sandbox : NULL;
+    return sandbox && may_see(viewer, sandbox) ? sandbox : NULL;
+}
+
+const struct sandbox *table_get_session(const struct table *table, const struct viewer *viewer,
+                                        const char *session_id)
+{
+    const struct sandbox *sandbox = table_find_session(table, viewer->user, session_id);
+    const struct owner *owner;
+    for (size_t i = 0; viewer->everything && !sandbox && (owner = map_next(&table->owners, &i));)
+        sandbox = table_find_session(table, owner->name, session_id);
+    if (viewer->everything && !sandbox)
+        sandbox = table_find_session(table, NULL, session_id);
+    return sandbox && may_see(viewer, sandbox) ? sandbox : NULL;
 }
 
 const struct sandbox *table_get_by_key(const struct table *table, const char *session_key)

@@ -1,7 +1,7 @@
 /* sandbox/table.h: the sandbox table, the read model that every get, batch and search answers from.
  *
- * Owns all sandboxes and four indexes: by id, by the digest of the session key, and in the order of their
- * creation, once for all and once for each owner. A search of 100 among 10,000 is a binary search and
+ * Owns all sandboxes and five indexes: by id, by the digest of the session key, by each owner's session ids, and in
+ * the order of their creation, once for all and once for each owner. A search of 100 among 10,000 is a binary search and
  * 100 steps. Knows nothing of backends, rules or time. Loop thread only.
  */
 #ifndef SANDBOX_TABLE_H
@@ -19,6 +19,7 @@ struct sandbox_order {
 struct owner {
     char *name; /* NULL: nobody (everybody's, where there are no keys) */
     struct sandbox_order order;
+    struct map sessions;
     size_t count; /* sandboxes that name it, also those not in the order yet */
 };
 
@@ -37,6 +38,8 @@ void table_finish(struct table *table); /* frees every sandbox */
  * called. The id must not be in the table. `owner` NULL: nobody. */
 struct sandbox *table_add(struct table *table, const char *id, const char *owner);
 void table_set_key(struct table *table, struct sandbox *sandbox, const char *session_key); /* NULL: none */
+/* NULL: none. Another one of the owner that had it has none in the index any more. */
+void table_set_session(struct sandbox *sandbox, const char *session_id);
 void table_show(struct table *table, struct sandbox *sandbox);   /* created_at_us is set and stays */
 void table_hide(struct table *table, struct sandbox *sandbox);   /* from the order; found by id still */
 void table_remove(struct table *table, struct sandbox *sandbox); /* out of all indexes, and freed */
@@ -44,6 +47,8 @@ void table_remove(struct table *table, struct sandbox *sandbox); /* out of all i
 /* All of them, hidden or not. */
 struct sandbox *table_find(const struct table *table, const char *id);
 struct sandbox *table_next(const struct table *table, size_t *position);
+/* Of that owner alone. One that has no session is found by its id. */
+struct sandbox *table_find_session(const struct table *table, const char *owner, const char *session_id);
 
 /* ---- readers: nothing that is hidden ---- */
 
@@ -55,6 +60,9 @@ struct viewer {
 
 const struct sandbox *table_get(const struct table *table, const struct viewer *viewer, const char *id);
 const struct sandbox *table_get_by_key(const struct table *table, const char *session_key);
+/* The viewer's own comes first, where they may see several. */
+const struct sandbox *table_get_session(const struct table *table, const struct viewer *viewer,
+                                        const char *session_id);
 
 /* Newest first: up to `limit` into `out`, beginning after the place that `page_id` names (NULL or one that is
  * not ours: from the beginning). Writes the next page's id, or "" after the last one, into `next`, which has

@@ -108,6 +108,9 @@ static bool is_reached(const struct sandbox *sandbox, enum wait_for what)
     switch (what) {
     case WAIT_MADE:
         return sandbox->begun || sandbox->phase == PHASE_WAITING || sandbox->status == SANDBOX_ERROR;
+    case WAIT_REACHABLE:
+        return sandbox->phase != PHASE_RECORDING &&
+               (sandbox->urls_len > 0 || sandbox->status != SANDBOX_STARTING);
     case WAIT_SETTLED:
         return sandbox->phase != PHASE_RECORDING && sandbox->phase != PHASE_STARTING &&
                sandbox->status != SANDBOX_STARTING;

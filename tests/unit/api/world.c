@@ -79,7 +79,7 @@ struct sandbox *world_add(const char *id, const char *owner)
     sandbox->service = (struct service *)&world;
     sandbox->home = &homes[0];
     sandbox->spec_id = copy("first");
-    char key[sizeof sandbox->session_key];
+    char key[BASE62_SIZE_32];
     snprintf(key, sizeof key, "key-of-%.30s", id);
     table_set_key(&world.table, sandbox, key);
     sandbox->created_at_us = now++;
