@@ -11,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 enum {
     QUICK_CHECK_PAGES =
         2048, /* a larger file is not read through at the start: damage is found when it is used */
-    CHECKPOINT_PAGES = 1000 /* 4 MiB of log */
+    CHECKPOINT_PAGES = 1000, /* 4 MiB of log */
+    OF_JOBS = 32             /* statements of jobs there may be */
 };
 
 /* EXCLUSIVE: no reader of another process can hold up the checkpoints, and the index of the log is in
@@ -33,7 +35,7 @@ static const char log_settings[] = "PRAGMA synchronous = FULL;"
     "id, backend, owner, spec_id, session_key, created_at_us, begun, deleting, error_json, session_id, "     \
     "spec_json"
 
-enum { BEGIN = OPERATION_KINDS, COMMIT, SANDBOX_IDS, SANDBOX, STATEMENTS };
+enum { BEGIN = OPERATION_KINDS, COMMIT, SAVEPOINT, RELEASE, ROLLBACK_TO, SANDBOX_IDS, SANDBOX, STATEMENTS };
 
 static const char *const statement_texts[STATEMENTS] = {
     [PUT_SANDBOX] = "INSERT OR REPLACE INTO sandboxes (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?)",
@@ -44,6 +46,9 @@ static const char *const statement_texts[STATEMENTS] = {
     [LIST] = "SELECT key FROM records WHERE space = ? AND key >= ? ORDER BY key",
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
+    [SAVEPOINT] = "SAVEPOINT job",
+    [RELEASE] = "RELEASE job",
+    [ROLLBACK_TO] = "ROLLBACK TO job",
     /* The ids are sorted alone: sorting whole rows would take as much memory as the table. */
     [SANDBOX_IDS] = "SELECT id FROM sandboxes ORDER BY created_at_us, id",
     [SANDBOX] = "SELECT " COLUMNS " FROM sandboxes WHERE id = ?",
@@ -52,7 +57,11 @@ static const char *const statement_texts[STATEMENTS] = {
 struct database {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
-    int log_pages; /* in the log since the last checkpoint */
+    struct {
+        const char *sql; /* NULL: free */
+        sqlite3_stmt *statement;
+    } of_jobs[OF_JOBS]; /* prepared when they are first used: who has no events needs no memory for them */
+    int log_pages;      /* in the log since the last checkpoint */
     bool checkpoint_failed;
 };
 
@@ -206,6 +215,8 @@ void database_close(struct database *d)
 {
     for (int i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(d->statements[i]);
+    for (int i = 0; i < OF_JOBS; i++)
+        sqlite3_finalize(d->of_jobs[i].statement);
     sqlite3_close(d->db); /* moves the log into the file and removes it */
     free(d);
 }
@@ -287,8 +298,84 @@ static bool take_row(sqlite3_stmt *s, struct operation *op)
     return buffer_add(&op->result, key, strlen(key) + 1) == 0;
 }
 
+/* ---- jobs ----------------------------------------------------------------------------------- */
+
+sqlite3_stmt *database_statement(struct database *d, const char *sql, struct sbx_error *err)
+{
+    int i = 0;
+    while (d->of_jobs[i].sql && d->of_jobs[i].sql != sql)
+        if (++i == OF_JOBS)
+            abort(); /* one more than the code has */
+    if (!d->of_jobs[i].sql) {
+        if (sqlite3_prepare_v3(d->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &d->of_jobs[i].statement, NULL) !=
+            SQLITE_OK) {
+            run_failed(d, err);
+            return NULL;
+        }
+        d->of_jobs[i].sql = sql;
+    }
+    return d->of_jobs[i].statement;
+}
+
+void database_reset(sqlite3_stmt *statement)
+{
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+}
+
+int database_step(struct database *d, sqlite3_stmt *statement, struct sbx_error *err)
+{
+    int rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW)
+        return 1;
+    int result = rc == SQLITE_DONE ? 0 : run_failed(d, err);
+    database_reset(statement);
+    return result;
+}
+
+uint64_t database_room(const struct database *d)
+{
+    struct statvfs disk;
+    if (statvfs(sqlite3_db_filename(d->db, "main"), &disk))
+        return UINT64_MAX;
+    return (uint64_t)disk.f_bavail * disk.f_frsize;
+}
+
+/* A transaction of its own, or a part of one that can be undone alone. */
+static int run_undoably(struct database *d, struct job *job, struct sbx_error *err)
+{
+    bool alone = !database_in_transaction(d);
+    if (run_plain(d, alone ? BEGIN : SAVEPOINT, err))
+        return -1;
+    int result = job->run(job, d, err);
+    if (alone && result == 0)
+        return database_commit(d, err);
+    if (alone)
+        database_rollback(d);
+    else if (database_in_transaction(d)) { /* a failure may have ended it as a whole */
+        if (result != 0)
+            run_plain(d, ROLLBACK_TO, NULL);
+        run_plain(d, RELEASE, NULL);
+    }
+    return result;
+}
+
+static void run_job(struct database *d, struct operation *op)
+{
+    struct sbx_error err;
+    int result = op->job->writes ? run_undoably(d, op->job, &err) : op->job->run(op->job, d, &err);
+    if (result < 0)
+        operation_fail(op, &err);
+}
+
+/* ---- operations of one statement ------------------------------------------------------------ */
+
 void database_run(struct database *d, struct operation *op)
 {
+    if (op->kind == JOB) {
+        run_job(d, op);
+        return;
+    }
     sqlite3_stmt *s = d->statements[op->kind];
     struct sbx_error err;
     bool failed = false;

@@ -18,6 +18,16 @@ void database_rollback(struct database *database); /* also when there is none */
 /* False once a failure has undone the transaction as a whole. */
 bool database_in_transaction(const struct database *database);
 
+/* For what a job does in its run(): the statement of a text, which is a constant, ready to be bound; NULL: it can't
+ * be prepared. The same text is the same statement: one use of it at a time. */
+struct sqlite3_stmt *database_statement(struct database *database, const char *sql, struct sbx_error *err);
+/* 1: a row is there; 0: there are no more; -1: it failed. After 0 and -1 it is reset and its values are forgotten. */
+int database_step(struct database *database, struct sqlite3_stmt *statement, struct sbx_error *err);
+/* A statement that was not stepped to its end. */
+void database_reset(struct sqlite3_stmt *statement);
+/* Bytes that a program without privileges may still write to the file's disk. */
+uint64_t database_room(const struct database *database);
+
 /* Carries one out, in the transaction or as one of its own, and notes in it how it went. A failure undoes
  * this operation alone. */
 void database_run(struct database *database, struct operation *op);

@@ -82,6 +82,15 @@ struct operation *operation_new_record(enum operation_kind kind, const char *spa
     return op;
 }
 
+struct operation *operation_new_job(struct job *job, size_t size)
+{
+    char *at;
+    struct operation *op = new_operation(JOB, NULL, 0, &at);
+    op->job = job;
+    op->size += size;
+    return op;
+}
+
 /* ---- how it went ---------------------------------------------------------------------------- */
 
 void operation_fail(struct operation *op, const struct sbx_error *err)
@@ -126,7 +135,9 @@ static void tell_keys(const struct operation *op)
 
 void operation_tell(const struct operation *op)
 {
-    if (op->kind == LIST && op->err)
+    if (op->kind == JOB)
+        op->job->tell(op->job, op->err);
+    else if (op->kind == LIST && op->err)
         op->told.keys(op->arg, op->err, NULL, 0);
     else if (op->kind == LIST)
         tell_keys(op);
@@ -139,6 +150,8 @@ void operation_tell(const struct operation *op)
 
 void operation_free(struct operation *op)
 {
+    if (op->kind == JOB)
+        op->job->release(op->job);
     free(op->err);
     buffer_finish(&op->result);
     free(op);

@@ -5,7 +5,31 @@
 #include "base/buffer.h"
 #include "store/store.h"
 
-enum operation_kind { PUT_SANDBOX, DELETE_SANDBOX, PUT, DELETE, GET, LIST, OPERATION_KINDS };
+/* JOB is not one of those that are one statement each. */
+enum operation_kind {
+    PUT_SANDBOX,
+    DELETE_SANDBOX,
+    PUT,
+    DELETE,
+    GET,
+    LIST,
+    OPERATION_KINDS,
+    JOB = OPERATION_KINDS
+};
+
+struct database;
+
+/* A call that is more than one statement (reports): embedded in what it knows. */
+struct job {
+    bool writes;
+    /* On the thread: 0, or JOB_UNDO: well, but nothing of it shall stay; -1: it failed, and is undone. May be called
+     * again then, and forgets first what came of it before. */
+    int (*run)(struct job *job, struct database *database, struct sbx_error *err);
+    void (*tell)(struct job *job,
+                 const struct sbx_error *err); /* on the loop; not when the store closes first */
+    void (*release)(struct job *job);          /* the last, and always */
+};
+enum { JOB_UNDO = 1 };
 
 struct operation {
     struct operation *next;
@@ -16,6 +40,8 @@ struct operation {
         store_value value;
         store_keys keys;
     } told;
+
+    struct job *job; /* JOB */
 
     /* What is asked; all texts lie behind the operation itself. */
     struct store_sandbox sandbox; /* PUT_SANDBOX; DELETE_SANDBOX: its id */
@@ -36,6 +62,8 @@ struct operation *operation_new_sandbox(enum operation_kind kind, const struct s
                                         void *arg);
 struct operation *operation_new_record(enum operation_kind kind, const char *space, const char *key,
                                        const void *value, size_t len, void *arg);
+/* `size` bytes are counted for it; it holds and frees them itself. */
+struct operation *operation_new_job(struct job *job, size_t size);
 void operation_free(struct operation *op);
 
 void operation_fail(struct operation *op, const struct sbx_error *err);
@@ -48,7 +76,10 @@ void operation_tell(const struct operation *op);
 
 static inline bool operation_writes(const struct operation *op)
 {
-    return op->kind != GET && op->kind != LIST;
+    return op->kind == JOB ? op->job->writes : op->kind != GET && op->kind != LIST;
 }
+
+/* Queues it (store.c). Answers come in the order of the calls. */
+void store_submit(struct store *store, struct operation *op);
 
 #endif

@@ -100,7 +100,8 @@ void store_events_search(struct store *store, const struct store_event_filter *f
                          store_events_done done, void *arg);
 void store_events_count(struct store *store, const struct store_event_filter *filter, store_events_done done,
                         void *arg);
-/* The events with one id that the filter's owner may see, in no order: several sandboxes may have reported it. */
+/* One event with this id that the filter lets through, whatever its time: where several sandboxes have reported it,
+ * it is one of theirs. No row: there is none. */
 void store_events_get(struct store *store, const struct store_event_filter *filter, const char *id,
                       store_events_done done, void *arg);
 

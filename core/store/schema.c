@@ -31,6 +31,41 @@ static const char *const migrations[] = {
     ") STRICT, WITHOUT ROWID;",
     "ALTER TABLE sandboxes ADD COLUMN session_id TEXT;"
     "ALTER TABLE sandboxes ADD COLUMN spec_json TEXT;",
+    /* A conversation's text is a table of its own: each report of an event changes the row beside it. The first
+     * column of the unique index of events is the one that GET /events?id= looks for. */
+    "CREATE TABLE conversations ("
+    "  seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  sandbox_id TEXT NOT NULL,"
+    "  id TEXT NOT NULL,"
+    "  owner TEXT,"
+    "  reported_us INTEGER NOT NULL,"
+    "  last_event_us INTEGER NOT NULL,"
+    "  UNIQUE (sandbox_id, id)"
+    ") STRICT;"
+    "CREATE INDEX conversations_by_owner ON conversations (owner);"
+    "CREATE TABLE conversation_texts ("
+    "  seq INTEGER PRIMARY KEY,"
+    "  json BLOB NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE events ("
+    "  seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  timestamp_us INTEGER NOT NULL,"
+    "  arrived_us INTEGER NOT NULL,"
+    "  sandbox_id TEXT NOT NULL,"
+    "  conversation_id TEXT NOT NULL,"
+    "  id TEXT NOT NULL,"
+    "  owner TEXT,"
+    "  kind TEXT,"
+    "  json BLOB NOT NULL,"
+    "  UNIQUE (id, conversation_id, sandbox_id)"
+    ") STRICT;"
+    "CREATE INDEX events_by_time ON events (timestamp_us);"
+    "CREATE INDEX events_by_owner ON events (owner, timestamp_us);"
+    "CREATE INDEX events_by_conversation ON events (conversation_id, timestamp_us);"
+    "CREATE TABLE reporters ("
+    "  sandbox_id TEXT NOT NULL PRIMARY KEY,"
+    "  bytes INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;",
 };
 
 _Static_assert(sizeof migrations / sizeof migrations[0] == STORE_SCHEMA_VERSION, "a step for each version");

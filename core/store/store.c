@@ -202,8 +202,8 @@ static void on_finished(evutil_socket_t fd, short what, void *arg)
 
 /* ---- asking, on the loop -------------------------------------------------------------------- */
 
-/* Answers come in the order of the calls, those of what was refused too. */
-static void submit(struct store *store, struct operation *op)
+/* Those of what was refused come in their turn, too. */
+void store_submit(struct store *store, struct operation *op)
 {
     pthread_mutex_lock(&store->lock);
     if (!op->refused && store->waiting_size + op->size > MAX_WAITING)
@@ -218,14 +218,14 @@ void store_put_sandbox(struct store *store, const struct store_sandbox *sandbox,
 {
     struct operation *op = operation_new_sandbox(PUT_SANDBOX, sandbox, arg);
     op->told.done = done;
-    submit(store, op);
+    store_submit(store, op);
 }
 
 void store_delete_sandbox(struct store *store, const char *id, store_done done, void *arg)
 {
     struct operation *op = operation_new_sandbox(DELETE_SANDBOX, &(struct store_sandbox){.id = id}, arg);
     op->told.done = done;
-    submit(store, op);
+    store_submit(store, op);
 }
 
 void store_put(struct store *store, const char *space, const char *key, const void *value, size_t len,
@@ -233,28 +233,28 @@ void store_put(struct store *store, const char *space, const char *key, const vo
 {
     struct operation *op = operation_new_record(PUT, space, key, value, len, arg);
     op->told.done = done;
-    submit(store, op);
+    store_submit(store, op);
 }
 
 void store_get(struct store *store, const char *space, const char *key, store_value done, void *arg)
 {
     struct operation *op = operation_new_record(GET, space, key, NULL, 0, arg);
     op->told.value = done;
-    submit(store, op);
+    store_submit(store, op);
 }
 
 void store_delete(struct store *store, const char *space, const char *key, store_done done, void *arg)
 {
     struct operation *op = operation_new_record(DELETE, space, key, NULL, 0, arg);
     op->told.done = done;
-    submit(store, op);
+    store_submit(store, op);
 }
 
 void store_list(struct store *store, const char *space, const char *prefix, store_keys done, void *arg)
 {
     struct operation *op = operation_new_record(LIST, space, prefix, NULL, 0, arg);
     op->told.keys = done;
-    submit(store, op);
+    store_submit(store, op);
 }
 
 /* ---- opening and closing -------------------------------------------------------------------- */

@@ -5,7 +5,8 @@
  * transaction that fails as a whole is carried out again write by write. Writes are carried out, and all
  * is answered, in the order of the calls. Loop thread only.
  *
- * One record has at most 4 MiB (else SBX_ERR_LIMIT), and 64 MiB may wait for the disk.
+ * One record has at most 4 MiB (else SBX_ERR_LIMIT), and 64 MiB may wait for the disk. What agents report is
+ * kept here too: reports.h.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -19,7 +20,7 @@
 
 struct store;
 
-enum { STORE_SCHEMA_VERSION = 2 };
+enum { STORE_SCHEMA_VERSION = 3 };
 
 #define STORE_FAILED "STORE_FAILED" /* the code of all its failures */
 
