@@ -191,6 +191,19 @@ static void check_specs(struct config_reader *reader, struct config_node *root, 
     }
 }
 
+static void check_runtime_api(struct config_reader *reader, struct config_node *root, struct config *config)
+{
+    struct config_node *section = find(root, "runtime_api");
+    if (!config->runtime_api_backend)
+        config->runtime_api_backend = config->default_backend;
+    else if (!has_backend(root, config->runtime_api_backend))
+        refuse_backend(reader, find(section, "backend"), config);
+    struct config_node *node = find_element(find(section, "own_commands"), 0);
+    for (size_t i = 0; i < config->own_commands_len; i++, node = node->next)
+        if (config->own_commands[i] && !has_backend(root, config->own_commands[i]))
+            refuse_backend(reader, node, config);
+}
+
 void check_config(struct config_reader *reader, struct config_node *root, void *target)
 {
     struct config *config = target;
@@ -200,11 +213,9 @@ void check_config(struct config_reader *reader, struct config_node *root, void *
     if (config->backends_len > 0) {
         check_default_backend(reader, root, config);
         check_specs(reader, root, config);
+        check_runtime_api(reader, root, config);
     } else if (backends && backends->kind == NODE_MAP && !backends->refused)
         node_error(backends, reader->problems, "must have at least one backend");
-    if (config->runtime_api_enabled)
-        warn(reader, find(find(root, "runtime_api"), "enabled"),
-             "this version does not serve the runtime API yet: it is checked, and has no effect");
     if (config->callbacks_len > 0)
         warn(reader, find(find(root, "events"), "callbacks"),
              "this version does not call callbacks yet: they are checked, and have no effect");

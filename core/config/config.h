@@ -107,6 +107,10 @@ struct config {
     bool runtime_api_enabled;
     const char **runtime_api_images; /* patterns with * */
     size_t runtime_api_images_len;
+    const char *runtime_api_backend; /* for images that no spec names; default_backend filled in */
+    const char **own_commands;       /* backends that do not isolate, where a request may bring a command */
+    size_t own_commands_len;
+    const char *runtime_api_registry_prefix;
 
     uint64_t events_retention_ms;
     const struct config_callback *callbacks;

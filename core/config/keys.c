@@ -174,13 +174,23 @@ static const struct section spec_section = {
 
 static const struct key runtime_api_keys[] = {
     {"enabled", &type_boolean, .fallback = "false", FIELD(struct config, runtime_api_enabled),
-     .about = "Serve the runtime API under `/runtime-api`. This version does not serve it yet, and warns."},
+     .about = "Serve the runtime API under `/runtime-api`."},
     {"images", &type_texts, .max = 512, .most = 1000, LIST(struct config, runtime_api_images),
      .absent = "none",
      .about = "Images that may be started beyond those of `specs`; `*` stands for any text."},
+    {"backend", &type_text, .max = 63, FIELD(struct config, runtime_api_backend),
+     .absent = "`default_backend`", .about = "The backend that images are started on which are no spec's."},
+    {"own_commands", &type_texts, .max = 63, .most = 64, LIST(struct config, own_commands), .absent = "none",
+     .about =
+         "Backends whose sandboxes are not isolated from this host (`process`), and on which a request may "
+         "bring a `command` of its own all the same: whoever has a key then runs what they like here."},
+    {"registry_prefix", &type_text, .fallback = "ghcr.io/openhands", .max = 512,
+     FIELD(struct config, runtime_api_registry_prefix),
+     .about = "What `/registry_prefix` answers: where clients that build images are to put them."},
 };
 static const struct section runtime_api_section = {.path = "runtime_api",
-                                                   .about = "The runtime API.",
+                                                   .about = "The runtime API, with which this server is "
+                                                            "the remote runtime of others.",
                                                    .keys = runtime_api_keys,
                                                    .count = COUNT(runtime_api_keys)};
 

@@ -180,6 +180,10 @@ static void wrong_types_and_values_are_told_with_what_would_be_right(void **stat
          "f:2:15: runtime_api.enabled: must be true or false, got yes"},
         {BACKEND "runtime_api: {enabled: \"true\"}\n",
          "f:2:15: runtime_api.enabled: must be true or false, got \"true\""},
+        {BACKEND "runtime_api: {backend: lokal}\n",
+         "f:2:15: runtime_api.backend: must be the name of one of backends, perhaps local, got lokal"},
+        {BACKEND "runtime_api: {own_commands: [local, x]}\n",
+         "f:2:37: runtime_api.own_commands[1]: must be the name of one of backends, got x"},
         {BACKEND "runtime_api: {images: ubuntu}\n",
          "f:2:15: runtime_api.images: must be a list of texts, got ubuntu"},
         {BACKEND "runtime_api: {images: [a, '', ~]}\n",
@@ -436,13 +440,10 @@ static void what_is_not_served_yet_is_a_warning(void **state)
 {
     (void)state;
     static const struct row rows[] = {
-        {BACKEND "runtime_api: {enabled: false, images: [\"a*\"]}\nevents: {retention: 1d, callbacks: []}\n",
+        {BACKEND "runtime_api: {enabled: true, images: [\"a*\"]}\nevents: {retention: 1d, callbacks: []}\n",
          ""},
-        {BACKEND "runtime_api: {enabled: true}\nevents: {callbacks: [{url: \"https://a/b?c\"}]}\n",
-         "f:2:15: warning: runtime_api.enabled: this version does not serve the runtime API yet: it is "
-         "checked, and "
-         "has no effect\n"
-         "f:3:10: warning: events.callbacks: this version does not call callbacks yet: they are checked, and "
+        {BACKEND "events: {callbacks: [{url: \"https://a/b?c\"}]}\n",
+         "f:2:10: warning: events.callbacks: this version does not call callbacks yet: they are checked, and "
          "have no "
          "effect"},
     };

@@ -72,6 +72,9 @@ static void the_least_file_has_every_default(void **state)
     assert_int_equal(config->specs_len, 0);
     assert_false(config->runtime_api_enabled);
     assert_int_equal(config->runtime_api_images_len, 0);
+    assert_string_equal(config->runtime_api_backend, "local");
+    assert_int_equal(config->own_commands_len, 0);
+    assert_string_equal(config->runtime_api_registry_prefix, "ghcr.io/openhands");
     assert_true(config->events_retention_ms == UINT64_C(604800000));
     assert_int_equal(config->callbacks_len, 0);
     config_unref(config);
@@ -569,7 +572,7 @@ static void a_file_that_memory_runs_out_on_is_refused(void **state)
         "backends: {a: {plugin: p, options: {a: [1, {b: c}]}}, b: {plugin: p}}\n"
         "default_backend: b\n"
         "specs: [{id: x, command: [y], initial_env: {A: 1}, working_dir: /}]\n"
-        "runtime_api: {images: [\"*\"]}\n"
+        "runtime_api: {images: [\"*\"], backend: a, own_commands: [a], registry_prefix: r}\n"
         "events: {callbacks: [{url: http://a, secret: b}]}\n";
     size_t memory = 0;
     struct config *config = NULL;

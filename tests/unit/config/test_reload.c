@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct world;
@@ -289,11 +290,20 @@ static void a_wrong_file_reaches_no_part_and_every_error_is_logged(void **state)
 static void warnings_are_logged_and_change_nothing(void **state)
 {
     struct world *world = *state;
-    write_config(world, "backends: {a: {plugin: p}}\nruntime_api: {enabled: true}\n");
+    char key[128], text[256];
+    snprintf(key, sizeof key, "%s.key", world->file);
+    FILE *file = fopen(key, "w");
+    assert_non_null(file);
+    fputs("hush", file);
+    fclose(file);
+    assert_return_code(chmod(key, 0644), 0);
+    snprintf(text, sizeof text, "backends: {a: {plugin: p}}\nauth: {keys: [{user: a, key_file: %s}]}\n", key);
+    write_config(world, text);
     reload_and_wait(world);
+    unlink(key);
     const char *log = logged(world);
     assert_non_null(strstr(log, " warn: "));
-    assert_non_null(strstr(log, "2:15: warning: runtime_api.enabled: "));
+    assert_non_null(strstr(log, "warning: auth.keys[0].key_file: every user of this machine"));
     assert_non_null(strstr(log, "generation 1 in force"));
 }
 
