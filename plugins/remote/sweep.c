@@ -1,0 +1,222 @@
+/* sweep.c: asks about many sandboxes in few requests (remote.h): GET /sessions/batch?ids=A&ids=B, as many ids at once as
+ * a request line takes. What is answered is reported; what has changed since it was asked, by an operation of ours, is
+ * left alone. Decides neither when to ask nor what a failure means.
+ */
+#include "common/failure.h"
+#include "remote.h"
+
+#include "common/bytes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TARGET_MAX = 24 * 1024, /* of a request's path and query: servers take 32 KiB and more of a head */
+    BODY_BASE = 1024 * 1024,
+    BODY_EACH = 64 * 1024, /* a runtime that has failed comes with its log */
+    BODY_MAX = 64 * 1024 * 1024
+};
+
+#define PATH "/sessions/batch"
+#define PROBE "none" /* no id of ours has so few characters */
+
+struct batch {
+    struct sweep *sweep;
+    struct api_call *call; /* NULL: answered */
+    size_t first, count;
+};
+
+struct sweep {
+    struct sweep *next; /* remote->sweeps */
+    struct remote *remote;
+    uint64_t turn; /* remote->turn when it was asked */
+    char (*ids)[SANDBOX_ID_SIZE];
+    size_t count;
+    struct batch *batches;
+    size_t batches_len, pending;
+    bool failed;
+    struct sbx_error error;
+    void (*done)(void *arg, const struct sbx_error *error);
+    void *arg;
+};
+
+static void destroy(struct sweep *sweep)
+{
+    struct sweep **at = &sweep->remote->sweeps;
+    while (*at != sweep)
+        at = &(*at)->next;
+    *at = sweep->next;
+    for (size_t i = 0; i < sweep->batches_len; i++)
+        api_cancel(sweep->batches[i].call);
+    free(sweep->batches);
+    free(sweep->ids);
+    free(sweep);
+}
+
+void sweep_cancel(struct sweep *sweep)
+{
+    if (sweep)
+        destroy(sweep);
+}
+
+/* ---- answers ---- */
+
+static void take(struct sweep *sweep, const char *id, const sbx_json *value)
+{
+    struct remote *remote = sweep->remote;
+    struct sandbox *sandbox = table_find(remote, id);
+    if (!sandbox || sandbox->busy > 0 || sandbox->touched > sweep->turn)
+        return;
+    struct runtime runtime;
+    struct sbx_error error;
+    if (remote->host->json->type(value) == SBX_JSON_NULL) {
+        /* Of one that was never seen nothing is said: its start may be under way in another instance, and a listing
+         * leaves it out anyway. */
+        if (sandbox->runtime_id)
+            report_gone(remote, sandbox);
+    } else if (runtime_read(&runtime, remote->host->json, value, id, &error) != 0) {
+        report_nonsense(remote, sandbox, &error);
+    } else {
+        report_runtime(remote, sandbox, &runtime);
+    }
+}
+
+static void fail(struct sweep *sweep, const struct sbx_error *error)
+{
+    if (!sweep->failed)
+        sweep->error = *error;
+    sweep->failed = true;
+}
+
+/* Answers come in the order of the ids; one that says otherwise would be taken for another sandbox's. */
+static bool is_for(const struct sbx_json_api *json, const sbx_json *value, const char *id)
+{
+    const char *session = json->string(json->get(value, "session_id"), id);
+    return strcmp(session, id) == 0;
+}
+
+static void take_all(struct batch *batch, const sbx_json *body)
+{
+    struct sweep *sweep = batch->sweep;
+    const struct sbx_json_api *json = sweep->remote->host->json;
+    struct sbx_error error;
+    bool right = json->type(body) == SBX_JSON_ARRAY && json->length(body) == batch->count;
+    for (size_t i = 0; right && i < batch->count; i++)
+        right = is_for(json, json->at(body, i), sweep->ids[batch->first + i]);
+    if (!right) {
+        failure_set(&error, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
+                    "the runtime API's answer to GET " PATH
+                    " makes no sense: it is no list of the %zu sessions that "
+                    "were asked for, in their order",
+                    batch->count);
+        fail(sweep, &error);
+        return;
+    }
+    for (size_t i = 0; i < batch->count; i++)
+        take(sweep, sweep->ids[batch->first + i], json->at(body, i));
+}
+
+static void answered(void *arg, const struct api_answer *answer)
+{
+    struct batch *batch = arg;
+    struct sweep *sweep = batch->sweep;
+    batch->call = NULL;
+    if (answer->error && answer->status == 404) {
+        struct sbx_error error;
+        failure_set(&error, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
+                    "there is no runtime API at its api_url: GET " PATH " was answered with status 404");
+        fail(sweep, &error);
+    } else if (answer->error) {
+        fail(sweep, answer->error);
+    } else {
+        take_all(batch, answer->body);
+    }
+    if (--sweep->pending > 0)
+        return;
+    void (*done)(void *, const struct sbx_error *) = sweep->done;
+    void *its = sweep->arg;
+    struct sbx_error error = sweep->error;
+    bool failed = sweep->failed;
+    destroy(sweep);
+    done(its, failed ? &error : NULL);
+}
+
+/* ---- asking ---- */
+
+static bool is_wanted(const struct sandbox *sandbox, enum sweep_scope scope)
+{
+    return scope == SWEEP_ALL ||
+           (scope == SWEEP_STARTING && sandbox->state == SBX_STATE_STARTING && sandbox->busy == 0);
+}
+
+static void gather(struct sweep *sweep, enum sweep_scope scope)
+{
+    const struct sandbox *sandbox = NULL;
+    if (!(sweep->ids = calloc(sweep->remote->table.count + 1, sizeof *sweep->ids)))
+        abort();
+    while ((sandbox = table_next(sweep->remote, sandbox)))
+        if (is_wanted(sandbox, scope))
+            memcpy(sweep->ids[sweep->count++], sandbox->id, SANDBOX_ID_SIZE);
+    if (scope == SWEEP_PROBE)
+        memcpy(sweep->ids[sweep->count++], PROBE, sizeof PROBE);
+}
+
+/* Each id costs "?ids=" or "&ids=" and itself: its characters need no encoding. */
+static void divide(struct sweep *sweep)
+{
+    size_t per_batch = (TARGET_MAX - sizeof PATH) / (SANDBOX_ID_SIZE + sizeof "&ids=");
+    if (!(sweep->batches = calloc(sweep->count / per_batch + 1, sizeof *sweep->batches)))
+        abort();
+    size_t len = TARGET_MAX;
+    for (size_t i = 0; i < sweep->count; i++) {
+        size_t cost = strlen(sweep->ids[i]) + strlen("&ids=");
+        if (len + cost > TARGET_MAX) {
+            sweep->batches[sweep->batches_len++] = (struct batch){.sweep = sweep, .first = i};
+            len = sizeof PATH;
+        }
+        len += cost;
+        sweep->batches[sweep->batches_len - 1].count++;
+    }
+}
+
+static void ask(struct batch *batch, uint64_t deadline_ms)
+{
+    struct sweep *sweep = batch->sweep;
+    struct bytes path = {.max = TARGET_MAX + 1};
+    bytes_add_text(&path, PATH);
+    for (size_t i = 0; i < batch->count; i++) {
+        bytes_add_text(&path, i == 0 ? "?ids=" : "&ids=");
+        bytes_add_text(&path, sweep->ids[batch->first + i]);
+    }
+    bytes_add(&path, "", 1);
+    uint64_t max_body = BODY_BASE + (uint64_t)BODY_EACH * batch->count;
+    const struct api_request request = {.method = "GET",
+                                        .path = path.data,
+                                        .deadline_ms = deadline_ms,
+                                        .max_body = max_body < BODY_MAX ? (uint32_t)max_body : BODY_MAX,
+                                        .once = true,
+                                        .urgent = true};
+    batch->call = api_call(&sweep->remote->api, &request, answered, batch);
+    bytes_finish(&path);
+}
+
+struct sweep *sweep_begin(struct remote *remote, enum sweep_scope scope, uint64_t deadline_ms,
+                          void (*done)(void *arg, const struct sbx_error *error), void *arg)
+{
+    struct sweep *sweep = calloc(1, sizeof *sweep);
+    if (!sweep)
+        abort();
+    *sweep = (struct sweep){
+        .next = remote->sweeps, .remote = remote, .turn = remote->turn, .done = done, .arg = arg};
+    remote->sweeps = sweep;
+    gather(sweep, scope);
+    if (sweep->count == 0) {
+        destroy(sweep);
+        return NULL;
+    }
+    divide(sweep);
+    sweep->pending = sweep->batches_len;
+    for (size_t i = 0; i < sweep->batches_len; i++)
+        ask(&sweep->batches[i], deadline_ms);
+    return sweep;
+}
