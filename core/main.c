@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "config/reload.h"
 #include "http/server.h"
+#include "mirror/mirror.h"
 #include "net/client.h"
 #include "paths.h"
 #include "plugin/set.h"
@@ -28,6 +29,7 @@ struct daemon {
     struct store *store;
     struct service *service;
     struct backend_set *set;
+    struct mirror *mirror;
     struct api *api;
     struct http_server *server;
     struct reload *reload;
@@ -90,6 +92,12 @@ static void commit_service(void *self, struct config *next)
     service_commit(daemon->service, daemon->set, next);
 }
 
+static void commit_mirror(void *self, struct config *next)
+{
+    struct daemon *daemon = self;
+    mirror_commit(daemon->mirror, next);
+}
+
 static void commit_log(void *self, struct config *next)
 {
     (void)self;
@@ -102,6 +110,7 @@ static void add_parts(struct daemon *daemon)
         {"listeners", daemon, prepare_http, commit_http, rollback_http, false},
         {"backends", daemon, prepare_backends, commit_backends, rollback_backends, true},
         {"sandboxes", daemon, prepare_service, commit_service, NULL, false},
+        {"reports", daemon, NULL, commit_mirror, NULL, false},
         {"log", daemon, NULL, commit_log, NULL, false},
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -216,6 +225,8 @@ static void make_parts(struct daemon *daemon, const char *file, const char *plug
     struct backend_events events = service_backend_events(daemon->service);
     struct backend_set_deps set = {daemon->loop, daemon->pool, daemon->client, daemon->store, plugin_dir};
     daemon->set = backend_set_create(&set, &events);
+    struct mirror_deps mirror = {daemon->loop, daemon->pool, daemon->client, daemon->store, daemon->service};
+    daemon->mirror = mirror_create(&mirror);
     struct api_deps api = {daemon->loop, daemon->service, daemon->store, SANDBOXD_VERSION};
     daemon->api = api_create(&api);
     daemon->server = http_server_create(daemon->loop, &(struct http_handler){api_head, daemon->api});
@@ -231,6 +242,7 @@ static void destroy_parts(struct daemon *daemon)
     event_del(&daemon->interrupt);
     http_server_destroy(daemon->server);
     api_destroy(daemon->api);
+    mirror_destroy(daemon->mirror);
     service_destroy(daemon->service);
     backend_set_destroy(daemon->set);
     reload_destroy(daemon->reload);

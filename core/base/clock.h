@@ -2,6 +2,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,11 @@ int64_t clock_wall_us(void);
 
 /* ISO 8601 in UTC with microseconds and "Z". `out` has CLOCK_ISO_SIZE bytes. */
 void clock_iso(int64_t wall_us, char *out);
+
+/* Reads ISO 8601 as programs write it: "2026-01-02", then "T" or a space and "03:04", ":05", ".678901…" (what is
+ * below a microsecond is cut off), then "Z" or an offset ("+01:00", "-0130", "+01"; a space may stand for its '+',
+ * as in a query that was not encoded). Without either it is UTC. False: it is none, or before 1970. */
+bool clock_read_iso(const char *text, int64_t *wall_us);
 
 /* Fills `bytes` from the kernel's generator (getrandom(2)). Can't fail. */
 void random_fill(void *bytes, size_t len);

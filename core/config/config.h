@@ -113,6 +113,8 @@ struct config {
     const char *runtime_api_registry_prefix;
 
     uint64_t events_retention_ms;
+    uint64_t events_max_per_sandbox; /* bytes */
+    uint32_t events_polling_interval_ms;
     const struct config_callback *callbacks;
     size_t callbacks_len;
 

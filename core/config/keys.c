@@ -212,6 +212,14 @@ static const struct section callback_section = {
 static const struct key events_keys[] = {
     {"retention", &type_duration, .fallback = "7d", .min = MINUTES, .max = UINT64_C(3650) * 24 * HOURS,
      FIELD(struct config, events_retention_ms), .about = "How long events are kept."},
+    {"max_per_sandbox", &type_size, .fallback = "1GiB", .min = 1 << 20, .max = UINT64_C(1) << 50,
+     FIELD(struct config, events_max_per_sandbox),
+     .about = "How much is kept of what one sandbox reports: its JSON, and 256 bytes for each event and "
+              "conversation. What would be more is refused, until `retention` has made room."},
+    {"polling_interval", &type_duration, .fallback = "15s", .min = 100, .max = 24 * HOURS,
+     FIELD(struct config, events_polling_interval_ms),
+     .about = "Where `server.public_url` is not set, so that agent servers can't report: how often they are "
+              "asked."},
     {"callbacks", &type_sections, KEY_SECRET, .section = &callback_section, .most = 16,
      LIST(struct config, callbacks), .absent = "none"},
 };

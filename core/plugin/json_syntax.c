@@ -9,7 +9,8 @@
 
 struct reader {
     const char *at, *end;
-    const char *why; /* what is wrong, once something is */
+    const char *why;  /* what is wrong, once something is */
+    bool syntax_only; /* what C could not hold is well, too */
 };
 
 static const char too_early[] = "it ends too early";
@@ -88,7 +89,7 @@ static bool read_number(struct reader *reader)
         if (skip_digits(reader) == 0)
             return fail(reader, "a number has no digit in its exponent");
     }
-    if (integer && !fits(from, (size_t)(reader->at - from))) {
+    if (integer && !reader->syntax_only && !fits(from, (size_t)(reader->at - from))) {
         reader->why = "an integer is beyond 64 bits";
         return false;
     }
@@ -109,9 +110,11 @@ static bool read_escape(struct reader *reader)
             return fail(reader, "a string has a \\u without four hexadecimal digits");
         zero = zero && *reader->at == '0';
     }
-    if (zero)
+    if (zero && !reader->syntax_only) {
         reader->why = "a string has a zero byte in it";
-    return !zero;
+        return false;
+    }
+    return true;
 }
 
 static bool read_string(struct reader *reader)
@@ -176,20 +179,36 @@ static bool read_value(struct reader *reader, unsigned depth)
     }
 }
 
+static bool read_document(struct reader *reader)
+{
+    if (!sanitize_is_utf8(reader->at, (size_t)(reader->end - reader->at))) {
+        reader->why = "it is not UTF-8";
+        return false;
+    }
+    if (!read_value(reader, 0))
+        return false;
+    skip_blanks(reader);
+    if (reader->at < reader->end)
+        reader->why = "something follows after its end";
+    return reader->at == reader->end;
+}
+
 bool json_syntax(const char *text, size_t len, const char **why)
 {
     struct reader reader = {.at = text, .end = text + len};
-    if (!sanitize_is_utf8(text, len)) {
-        *why = "it is not UTF-8";
-        return false;
-    }
-    bool ok = read_value(&reader, 0);
-    skip_blanks(&reader);
-    if (ok && reader.at < reader.end) {
-        reader.why = "something follows after its end";
-        ok = false;
-    }
+    bool ok = read_document(&reader);
     if (!ok)
         *why = reader.why;
+    return ok;
+}
+
+bool json_syntax_only(const char *text, size_t len, const char **why, size_t *at)
+{
+    struct reader reader = {.at = text, .end = text + len, .syntax_only = true};
+    bool ok = read_document(&reader);
+    if (!ok) {
+        *why = reader.why;
+        *at = (size_t)(reader.at - text);
+    }
     return ok;
 }

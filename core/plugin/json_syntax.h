@@ -14,4 +14,8 @@ enum { JSON_MAX_DEPTH = 64 };
  * (as \u0000), which no C string can hold. `*why` is set when the answer is false. Any bytes may be given. */
 bool json_syntax(const char *text, size_t len, const char **why);
 
+/* The same for text that is passed on and never read as numbers or C strings: integers of any size and \u0000 are
+ * JSON too. `*at` is the offset of what is wrong. */
+bool json_syntax_only(const char *text, size_t len, const char **why, size_t *at);
+
 #endif

@@ -271,7 +271,7 @@ static void check_done(void *arg, const struct sbx_error *err, int status, const
     }
 }
 
-static const char *agent_url(const struct sandbox *sandbox)
+const char *sandbox_agent_url(const struct sandbox *sandbox)
 {
     if (sandbox->agent_url)
         return sandbox->agent_url;
@@ -286,7 +286,7 @@ static void check(struct sandbox *sandbox)
     static const struct client_handler handler = {.done = check_done};
     struct health *health = &sandbox->health;
     const char *path = home_health_path(sandbox->home);
-    const char *base = agent_url(sandbox);
+    const char *base = sandbox_agent_url(sandbox);
     if (sandbox->state != SBX_STATE_RUNNING || !path || !base) {
         /* Nothing to ask yet; that this does not last for ever is watched all the same. */
         if (path || sandbox->state != SBX_STATE_RUNNING)

@@ -119,6 +119,9 @@ struct sandbox {
     bool in_order;
 };
 
+/* Where the daemon reaches its agent server; NULL: not known. May end in a slash. */
+const char *sandbox_agent_url(const struct sandbox *sandbox);
+
 /* The name of its backend, also when that is not configured any more. */
 const char *sandbox_backend_name(const struct sandbox *sandbox);
 
