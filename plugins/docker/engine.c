@@ -7,6 +7,7 @@
 #include "engine.h"
 #include "common/bytes.h"
 #include "common/failure.h"
+#include "document.h"
 #include "refusal.h"
 
 #include <inttypes.h>
@@ -117,7 +118,7 @@ static sbx_json *parse(const struct engine_call *call, const void *body, size_t 
 {
     bool is_json = call->content == CONTENT_JSON ||
                    (call->content == CONTENT_UNKNOWN && len > 0 && memchr("{[", *(const char *)body, 2));
-    return is_json && len > 0 ? call->engine->host->json->parse(body, len, NULL) : NULL;
+    return is_json ? document_parse(call->engine->host->json, body, len) : NULL;
 }
 
 /* What refuses with anything but JSON is no engine, or a very old one: its plain text says why, a page of HTML

@@ -1,6 +1,8 @@
 /* events.c: see events.h. */
 #include "events.h"
 
+#include "document.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +79,7 @@ static bool read_line(const struct sbx_json_api *json, const char *line, size_t 
         len--;
     if (len == 0)
         return true;
-    struct sbx_json *object = json->parse(line, len, NULL);
+    struct sbx_json *object = document_parse(json, line, len);
     bool sound = json->type(object) == SBX_JSON_OBJECT;
     struct event event;
     if (sound && read_event(&event, json, object))

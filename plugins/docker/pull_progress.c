@@ -1,6 +1,8 @@
 /* pull_progress.c: see pull_progress.h. Owns the line that is not complete yet. */
 #include "pull_progress.h"
 
+#include "document.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -116,8 +118,7 @@ static void take_object(struct pull_progress *progress, const sbx_json *object)
 
 static void take_line(struct pull_progress *progress)
 {
-    sbx_json *object =
-        progress->line.len > 0 ? progress->json->parse(progress->line.data, progress->line.len, NULL) : NULL;
+    sbx_json *object = document_parse(progress->json, progress->line.data, progress->line.len);
     progress->line.len = 0;
     if (object)
         take_object(progress, object);

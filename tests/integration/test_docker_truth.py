@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from docker_engine import ask_agent, within
+from docker_engine import AGENT_IMAGE, ask_agent, within
 from harness import SLOWER, wait_until
 
 
@@ -149,6 +149,21 @@ def test_a_suspended_daemon_misses_nothing(docker, engine):
     within(1, lambda: docker.sandbox(ended["id"])["status"] == "PAUSED")
     within(1, lambda: (docker.sandbox(gone["id"]) or {"status": "MISSING"})["status"] == "MISSING")
     within(1, lambda: docker.sandbox(late))
+
+
+def test_a_label_that_no_c_string_can_hold_hides_nothing(docker, engine):
+    """The engine repeats the labels of all containers, and takes a zero character in them, of anybody's."""
+    sandbox = docker.start_sandbox()
+    other = "other-" + docker.prefix
+    engine.ask("POST", f"/containers/create?name={other}", {"Image": AGENT_IMAGE, "Cmd": ["/x"], "Labels": {"a": "x\0y"}})
+    try:
+        engine.do(sandbox["id"], "pause")
+        docker.wait_status(sandbox["id"], "PAUSED")
+        docker.restart()
+        docker.wait_available()
+        docker.wait_status(sandbox["id"], "PAUSED")
+    finally:
+        engine.remove(other)
 
 
 def test_no_read_asks_the_engine(watched, proxy):
