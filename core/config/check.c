@@ -22,13 +22,6 @@ static struct config_node *find_element(struct config_node *list, size_t index)
     return child;
 }
 
-static void warn(struct config_reader *reader, const struct config_node *node, const char *message)
-{
-    char path[NODE_PATH_SIZE];
-    node_path(node, path, sizeof path);
-    config_problem_add(reader->problems, true, node->line, node->column, path, "%s", message);
-}
-
 void check_server(struct config_reader *reader, struct config_node *node, void *target)
 {
     struct config *config = target;
@@ -204,6 +197,20 @@ static void check_runtime_api(struct config_reader *reader, struct config_node *
             refuse_backend(reader, node, config);
 }
 
+/* A URL names its place among the events that were stored. */
+static void check_callbacks(struct config_reader *reader, struct config_node *root,
+                            const struct config *config)
+{
+    struct config_node *node = find_element(find(find(root, "events"), "callbacks"), 0);
+    for (size_t i = 0; i < config->callbacks_len; i++, node = node->next)
+        for (size_t j = 0; config->callbacks[i].url && j < i; j++)
+            if (config->callbacks[j].url && strcmp(config->callbacks[i].url, config->callbacks[j].url) == 0) {
+                node_error(find(node, "url"), reader->problems,
+                           "is the same as that of events.callbacks[%zu]", j);
+                break;
+            }
+}
+
 void check_config(struct config_reader *reader, struct config_node *root, void *target)
 {
     struct config *config = target;
@@ -216,7 +223,5 @@ void check_config(struct config_reader *reader, struct config_node *root, void *
         check_runtime_api(reader, root, config);
     } else if (backends && backends->kind == NODE_MAP && !backends->refused)
         node_error(backends, reader->problems, "must have at least one backend");
-    if (config->callbacks_len > 0)
-        warn(reader, find(find(root, "events"), "callbacks"),
-             "this version does not call callbacks yet: they are checked, and have no effect");
+    check_callbacks(reader, root, config);
 }

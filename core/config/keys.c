@@ -196,13 +196,14 @@ static const struct section runtime_api_section = {.path = "runtime_api",
 
 static const struct key callback_keys[] = {
     {"url", &type_text, KEY_REQUIRED | KEY_SECRET, .max = 2048, FIELD(struct config_callback, url),
-     .accept = accept_url, .about = "An `http://` or `https://` URL that is told of each event."},
+     .accept = accept_url,
+     .about = "An `http://` or `https://` URL that new events are POSTed to. Each may be there once."},
     {"secret", &type_text, KEY_SECRET, .max = 1024, FIELD(struct config_callback, secret),
-     .absent = "not signed", .about = "What the messages are signed with."},
+     .absent = "not signed", .about = "What the messages are signed with (HMAC-SHA256)."},
 };
 static const struct section callback_section = {
     .path = "events.callbacks[]",
-    .about = "Who is told of events. This version does not call them yet, and warns.",
+    .about = "Who is told of each event that agents reported; docs/operations.md says how.",
     .keys = callback_keys,
     .count = COUNT(callback_keys),
     .size = sizeof(struct config_callback),

@@ -323,9 +323,6 @@ static void keys_are_checked_and_never_shown(void **state)
         {BACKEND "auth:\n  keys:\n  - {user: a, key_file: /dev/zero}\n",
          "f:4:15: auth.keys[0].key_file: the file can't be used: it is not a regular file"},
         {BACKEND "events: {callbacks: [{url: \"http://hush@\", secret: [hush]}]}\n",
-         "f:2:10: warning: events.callbacks: this version does not call callbacks yet: they are checked, and "
-         "have no "
-         "effect\n"
          "f:2:23: events.callbacks[0].url: must be a URL such as http://HOST:PORT/PATH or https://HOST/PATH "
          "(the "
          "value is not shown)\n"
@@ -436,16 +433,14 @@ static void variables_are_told_by_name_and_not_by_value(void **state)
     CHECK(rows);
 }
 
-static void what_is_not_served_yet_is_a_warning(void **state)
+static void a_callback_is_there_once(void **state)
 {
     (void)state;
     static const struct row rows[] = {
-        {BACKEND "runtime_api: {enabled: true, images: [\"a*\"]}\nevents: {retention: 1d, callbacks: []}\n",
-         ""},
-        {BACKEND "events: {callbacks: [{url: \"https://a/b?c\"}]}\n",
-         "f:2:10: warning: events.callbacks: this version does not call callbacks yet: they are checked, and "
-         "have no "
-         "effect"},
+        {BACKEND "events: {callbacks: [{url: \"https://a/b?c\"}, {url: \"https://a/b\"}]}\n", ""},
+        {BACKEND "events:\n  callbacks:\n  - {url: \"https://a/hush\"}\n  - {url: \"https://b\"}\n"
+                 "  - {secret: s, url: \"https://a/hush\"}\n",
+         "f:6:18: events.callbacks[2].url: is the same as that of events.callbacks[0]"},
     };
     CHECK(rows);
 }
@@ -461,7 +456,7 @@ int main(void)
         cmocka_unit_test(keys_are_checked_and_never_shown),
         cmocka_unit_test(backends_and_specs_are_checked),
         cmocka_unit_test(variables_are_told_by_name_and_not_by_value),
-        cmocka_unit_test(what_is_not_served_yet_is_a_warning),
+        cmocka_unit_test(a_callback_is_there_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
