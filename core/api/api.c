@@ -55,14 +55,14 @@ static void reply_wrong_method(struct call *call)
         errors_reply(call, 405, "this path does not have that method: see Allow");
 }
 
-/* No call reads its body: their parameters are in the query. It is taken in whole, so that the
- * connection can go on, and so that one over max_body is told so before anything was changed. */
+/* It is taken in whole also where nobody looks at it, so that the connection can go on, and so that one over
+ * max_body is told so before anything was changed. */
 static void body_is_here(void *arg, struct http_request *request, const void *body, size_t len)
 {
     (void)request;
-    (void)body;
-    (void)len;
     struct call *call = arg;
+    call->body = body;
+    call->body_len = len;
     if (call->api->draining)
         errors_reply_draining(call);
     else
@@ -84,6 +84,10 @@ void api_head(void *arg, struct http_request *request)
     case ROUTER_NO_PATH: errors_reply(call, 404, "there is nothing at this path"); return;
     case ROUTER_NO_METHOD: reply_wrong_method(call); return;
     case ROUTER_FOUND: break;
+    }
+    if (call->route->access == ACCESS_RUNTIME && !http_config(request)->runtime_api_enabled) {
+        errors_reply(call, 404, "the runtime API is not enabled here (runtime_api.enabled)");
+        return;
     }
     if (call->route->access != ACCESS_OPEN) {
         const char *why_not = auth_identify(call);

@@ -41,6 +41,8 @@ struct call {
     struct viewer viewer;      /* who asks; its text belongs to the request's generation */
     char id[CALL_ID_SIZE];     /* the {id} of the path; for a start that of the new sandbox; "": none */
     uint64_t began_us;         /* 0: nobody wants to know */
+    const char *body;          /* of a call that changes something; NULL: it has none */
+    size_t body_len;
 
     void (*gone)(struct call *call); /* while it is pending: ends what `state` is about */
     void *state;                     /* the handler's */

@@ -19,8 +19,9 @@ void params_problem(struct params *params, const char *type, const char *name, c
                     const char *input)
 {
     struct json_object *loc = json_object_new_array();
-    text_push(loc, text_string("query"));
-    text_push(loc, text_string(name));
+    text_push(loc, text_string(params->place));
+    if (name)
+        text_push(loc, text_string(name));
     struct json_object *problem = json_object_new_object();
     text_put(problem, "type", text_string(type));
     text_put(problem, "loc", loc);

@@ -1,4 +1,4 @@
-/* api/params.h: the query parameters of a call.
+/* api/params.h: the query parameters of a call, and what is wrong with them or with its body.
  *
  * Each reader gives the parameter's value, or what counts when it is not given; what is wrong is
  * collected, so that one answer tells all of it. Of a parameter given several times the last counts, and
@@ -11,12 +11,13 @@
 
 struct params {
     struct call *call;
+    const char *place;            /* where what is wrong stands, for `loc`: "query" or "body" */
     struct json_object *problems; /* NULL: none */
 };
 
 static inline struct params params_of(struct call *call)
 {
-    return (struct params){.call = call};
+    return (struct params){.call = call, .place = "query"};
 }
 
 const char *params_text(const struct params *params, const char *name); /* NULL: not given */
@@ -28,7 +29,8 @@ uint32_t params_duration_ms(struct params *params, const char *name, uint32_t mo
 /* All values of a parameter that has to be there. At most `room` are written; the result is how many there are. */
 size_t params_list(struct params *params, const char *name, const char **out, size_t room);
 
-/* Adds a problem of one's own. `type` is a machine's word for it; `input` NULL: not given. */
+/* Adds a problem of one's own. `type` is a machine's word for it; `input` NULL: not given,
+ * or not to be repeated. `name` NULL: the whole. */
 void params_problem(struct params *params, const char *type, const char *name, const char *msg,
                     const char *input);
 /* Answers 422 and returns true where anything was wrong; the call is over then. */

@@ -5,16 +5,17 @@
 #include "api/call.h"
 
 enum route_access {
-    ACCESS_OPEN, /* no key, or the handler checks a session key */
-    ACCESS_USER, /* a valid API key, where there are keys */
-    ACCESS_ADMIN /* an admin's, where there are keys */
+    ACCESS_OPEN,    /* no key, or the handler checks a session key */
+    ACCESS_USER,    /* a valid API key, where there are keys */
+    ACCESS_RUNTIME, /* likewise, and only where the runtime API is enabled */
+    ACCESS_ADMIN    /* an admin's, where there are keys */
 };
 
 struct route {
     const char *method;
     const char *pattern; /* {id} is one element of the path */
     enum route_access access;
-    bool changes; /* something: refused while the daemon drains, logged at info */
+    bool changes; /* something: its body is read, and it is refused while the daemon drains, logged at info */
     void (*handle)(struct call *call);
 };
 

@@ -23,6 +23,19 @@ void session_get(struct call *call);
 void specs_search(struct call *call);
 void specs_batch(struct call *call);
 void backends_list(struct call *call);
+
+void runtime_session(struct call *call);
+void runtime_sessions(struct call *call);
+void runtime_get(struct call *call);
+void runtime_list(struct call *call);
+void runtime_registry_prefix(struct call *call);
+void runtime_no_builds(struct call *call);
+void runtime_image_exists(struct call *call);
+void runtime_start(struct call *call);
+void runtime_pause(struct call *call);
+void runtime_resume(struct call *call);
+void runtime_stop(struct call *call);
+
 void system_health(struct call *call);
 void system_ready(struct call *call);
 void metrics_get(struct call *call);

@@ -86,6 +86,15 @@ const char *http_query(const struct http_request *request, const char *name, siz
     return NULL;
 }
 
+bool http_query_at(const struct http_request *request, size_t index, const char **name, const char **value)
+{
+    if (index >= FRONT_MANY || !request->query[index].name)
+        return false;
+    *name = request->query[index].name;
+    *value = request->query[index].value;
+    return true;
+}
+
 const char *http_request_id(const struct http_request *request)
 {
     (void)request;

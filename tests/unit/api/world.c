@@ -153,6 +153,20 @@ struct sandbox_wait *service_start(struct service *service, struct config *confi
     return call("start", viewer, "", done, arg, err);
 }
 
+struct sandbox_wait *service_start_session(struct service *service, struct config *config,
+                                           const struct viewer *viewer, const struct service_session *session,
+                                           service_done done, void *arg, struct sbx_error *err)
+{
+    (void)service;
+    assert_ptr_equal(config, &world.config);
+    snprintf(world.session_id, sizeof world.session_id, "%s",
+             session->session_id ? session->session_id : "-");
+    snprintf(world.image, sizeof world.image, "%s", session->spec_id);
+    snprintf(world.backend, sizeof world.backend, "%s", session->backend);
+    snprintf(world.own_spec, sizeof world.own_spec, "%s", session->spec_json);
+    return call("session", viewer, "", done, arg, err);
+}
+
 struct sandbox_wait *service_pause(struct service *service, const struct viewer *viewer, const char *id,
                                    service_done done, void *arg, struct sbx_error *err)
 {
@@ -247,6 +261,7 @@ struct service_backend service_backend_at(const struct service *service, size_t 
                                     .version = "1.2",
                                     .unavailable =
                                         second && world.unavailable.kind ? &world.unavailable : NULL,
+                                    .backend = (struct backend *)&world.backends[index],
                                     .listed = !(second && world.not_listed),
                                     .home = &homes[index]};
 }
@@ -265,6 +280,28 @@ struct backend_operation *backend_describe(struct backend *backend, uint32_t tim
     (void)backend;
     assert_int_equal(timeout_ms, 2000);
     return operation(done, NULL, arg);
+}
+
+struct backend_operation *backend_image(struct backend *backend, const char *image, uint32_t timeout_ms,
+                                        backend_done done, void *arg)
+{
+    assert_ptr_equal(backend, &world.backends[0]);
+    assert_int_equal(timeout_ms, 10000);
+    snprintf(world.image, sizeof world.image, "%s", image);
+    return operation(done, NULL, arg);
+}
+
+bool backend_isolates(const struct backend *backend)
+{
+    (void)backend;
+    return world.isolates;
+}
+
+const struct sbx_error *backend_unavailable(const struct backend *backend)
+{
+    return (const struct config_backend *)backend == &world.backends[1] && world.unavailable.kind
+               ? &world.unavailable
+               : NULL;
 }
 
 void backend_stream_ready(struct backend_operation *op)

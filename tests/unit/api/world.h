@@ -42,12 +42,14 @@ struct world {
     bool everything, has_spec_id;
     uint32_t wait_ms;
     unsigned calls, given_up;
+    char session_id[128], image[600], backend[64], own_spec[2048];
     struct sandbox_wait wait;
     struct sbx_logs logs;
 
     struct backend_operation operations[4];
     size_t operations_len;
     unsigned cancelled, stream_ready;
+    bool isolates;                /* both backends */
     struct sbx_error unavailable; /* of the second backend; kind 0: it can be reached */
     bool not_listed;              /* the second backend */
 };

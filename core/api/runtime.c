@@ -1,0 +1,210 @@
+/* api/runtime.c: the reads of the runtime API, answered from the table, and which images may be started on what.
+ * Nothing here changes a sandbox. */
+#include "api/runtime.h"
+
+#include "api/errors.h"
+#include "api/routes.h"
+#include "api/text.h"
+
+#include <event2/buffer.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { IDS_MAX = 500, IMAGE_TIMEOUT_MS = 10000 };
+
+/* ---- runtimes ---- */
+
+static const struct table *table_of(const struct call *call)
+{
+    return service_table(call->api->deps.service);
+}
+
+static void reply_found(struct call *call, const struct sandbox *sandbox)
+{
+    if (sandbox)
+        runtime_reply(call, sandbox);
+    else
+        errors_reply(call, 404, "there is no such runtime");
+}
+
+void runtime_session(struct call *call)
+{
+    reply_found(call, table_get_session(table_of(call), &call->viewer, call->id));
+}
+
+void runtime_get(struct call *call)
+{
+    reply_found(call, table_get(table_of(call), &call->viewer, call->id));
+}
+
+static void add(struct evbuffer *out, size_t *count, const struct sandbox *sandbox)
+{
+    size_t len = 4;
+    const char *text = sandbox ? runtime_text(sandbox, &len) : "null";
+    if ((*count)++ > 0)
+        evbuffer_add(out, ",", 1);
+    evbuffer_add(out, text, len);
+}
+
+void runtime_sessions(struct call *call)
+{
+    const char *name, *ids[IDS_MAX], *id;
+    size_t asked = 0, count = 0;
+    for (size_t i = 0; http_query_at(call->request, i, &name, &id); i++)
+        if (strcmp(name, "ids") == 0 && asked++ < IDS_MAX)
+            ids[asked - 1] = id;
+    if (asked > IDS_MAX) {
+        errors_reply(call, 400, "at most 500 ids may be asked for at once");
+        return;
+    }
+    struct evbuffer *out = call->api->out;
+    evbuffer_add(out, "[", 1);
+    while (count < asked)
+        add(out, &count, table_get_session(table_of(call), &call->viewer, ids[count]));
+    evbuffer_add(out, "]", 1);
+    call_reply_out(call, 200, call_json_type);
+}
+
+/* Those that run, or will. */
+void runtime_list(struct call *call)
+{
+    struct evbuffer *out = call->api->out;
+    const struct sandbox *found[PAGE_MAX];
+    char page[TABLE_PAGE_ID_SIZE] = "";
+    size_t count = 0;
+    evbuffer_add_printf(out, "{\"runtimes\":[");
+    do {
+        size_t len =
+            table_search(table_of(call), &call->viewer, page[0] ? page : NULL, PAGE_MAX, found, page);
+        for (size_t i = 0; i < len; i++)
+            if (found[i]->status == SANDBOX_STARTING || found[i]->status == SANDBOX_RUNNING)
+                add(out, &count, found[i]);
+    } while (page[0]);
+    evbuffer_add_printf(out, "],\"total\":%zu}", count);
+    call_reply_out(call, 200, call_json_type);
+}
+
+/* ---- images ---- */
+
+/* `*` stands for any text, also none. */
+static bool matches(const char *pattern, const char *text)
+{
+    const char *star = NULL, *resume = NULL;
+    while (*text) {
+        if (*pattern == '*') {
+            star = pattern++;
+            resume = text;
+        } else if (*pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star) {
+            pattern = star + 1;
+            text = ++resume;
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == '\0';
+}
+
+bool runtime_find_image(struct call *call, const char *image, const struct config_spec **spec,
+                        const char **backend)
+{
+    const struct config *config = http_config(call->request);
+    *spec = service_spec_find(call->api->deps.service, config, image);
+    *backend = *spec ? (*spec)->backend : config->runtime_api_backend;
+    bool allowed = *spec != NULL;
+    for (size_t i = 0; i < config->runtime_api_images_len && !allowed; i++)
+        allowed = matches(config->runtime_api_images[i], image);
+    if (!allowed) {
+        char detail[768];
+        snprintf(
+            detail, sizeof detail,
+            "the image '%.512s' may not be started here: it is no spec's, and runtime_api.images does not "
+            "allow it",
+            image);
+        errors_reply(call, 403, detail);
+    }
+    return allowed;
+}
+
+struct backend *runtime_backend(const struct call *call, const char *name)
+{
+    const struct service *service = call->api->deps.service;
+    size_t count = service_backends_count(service);
+    for (size_t i = 0; i < count; i++) {
+        struct service_backend backend = service_backend_at(service, i);
+        if (strcmp(backend.name, name) == 0)
+            return backend.backend;
+    }
+    return NULL;
+}
+
+/* Clients divide the size, and print the time: both are there where the image is. */
+static void reply_image(struct call *call, bool exists, struct json_object *facts)
+{
+    struct json_object *value = json_object_new_object(), *image = NULL;
+    text_put(value, "exists", json_object_new_boolean(exists));
+    if (exists) {
+        const char *time = json_object_get_string(json_object_object_get(facts, "upload_time"));
+        image = json_object_new_object();
+        text_put(image, "upload_time", text_string(time));
+        text_put(
+            image, "image_size_bytes",
+            json_object_new_int64(json_object_get_int64(json_object_object_get(facts, "image_size_bytes"))));
+    }
+    text_put(value, "image", image);
+    call_reply_json(call, 200, value);
+}
+
+static void looked(void *arg, const struct sbx_error *err, const char *result, size_t len)
+{
+    struct call *call = arg;
+    struct json_object *facts = result ? text_parse_object(result, len) : NULL;
+    if (err && err->kind == SBX_ERR_UNSUPPORTED) /* its images are names: what may be started is there */
+        reply_image(call, true, NULL);
+    else if (err)
+        errors_reply_failure(call, err);
+    else
+        reply_image(call, json_object_get_boolean(json_object_object_get(facts, "exists")), facts);
+    json_object_put(facts);
+}
+
+static void give_up(struct call *call)
+{
+    backend_cancel(call->state, true);
+}
+
+void runtime_image_exists(struct call *call)
+{
+    struct params params = params_of(call);
+    const char *image = params_text(&params, "image"), *backend_name;
+    const struct config_spec *spec;
+    if (!image || !*image)
+        params_problem(&params, "missing", "image", "is needed: the name of an image", image);
+    if (params_reject(&params) || !runtime_find_image(call, image, &spec, &backend_name))
+        return;
+    struct backend *backend = runtime_backend(call, backend_name);
+    const struct sbx_error *why = backend ? backend_unavailable(backend) : NULL;
+    if (!backend)
+        errors_reply(call, 503, "its backend is not in the configuration any more");
+    else if (why)
+        errors_reply_failure(call, why);
+    else
+        call_hold(call, give_up, backend_image(backend, image, IMAGE_TIMEOUT_MS, looked, call));
+}
+
+/* ---- what the operator set ---- */
+
+void runtime_registry_prefix(struct call *call)
+{
+    struct json_object *value = json_object_new_object();
+    text_put(value, "registry_prefix", text_string(http_config(call->request)->runtime_api_registry_prefix));
+    call_reply_json(call, 200, value);
+}
+
+void runtime_no_builds(struct call *call)
+{
+    errors_reply(call, 501,
+                 "this server builds no images: push one to a registry, and let runtime_api.images allow it");
+}
