@@ -113,6 +113,25 @@ static int write_launch(struct launching *job, const struct limits_groups *group
     return result;
 }
 
+static uint64_t times(uint64_t limit, uint64_t factor)
+{
+    return limit > INT64_MAX / factor ? INT64_MAX : limit * factor;
+}
+
+/* The spec's resource_factor counts for what a sandbox as a whole may take. `files` is each process's. */
+static struct options scale_limits(const struct options *options, const struct sbx_json_api *json,
+                                   const sbx_json *spec)
+{
+    int64_t factor = json->integer(json->get(spec, "resource_factor"), 1);
+    struct options scaled = *options;
+    if (factor > 1) {
+        scaled.memory = times(options->memory, (uint64_t)factor);
+        scaled.cpu_milli = times(options->cpu_milli, (uint64_t)factor);
+        scaled.pids = times(options->pids, (uint64_t)factor);
+    }
+    return scaled;
+}
+
 static int prepare(struct launching *job, struct limits_groups *groups)
 {
     struct process_backend *backend = job->backend;
@@ -133,7 +152,8 @@ static int prepare(struct launching *job, struct limits_groups *groups)
     int dir = *fd_of(job, WIRE_FD_CONTROL_DIR);
     if (record_write(&job->record, dir) != 0)
         return failure_errno(&job->error, errno, "its record can't be written");
-    if (limits_make(groups, &backend->limits, options, &job->error) != 0 || open_working_dir(job) != 0 ||
+    const struct options scaled = scale_limits(options, job->host->json, record_spec(&job->record));
+    if (limits_make(groups, &backend->limits, &scaled, &job->error) != 0 || open_working_dir(job) != 0 ||
         write_launch(job, groups) != 0)
         return -1;
     job->dir = fcntl(dir, F_DUPFD_CLOEXEC, 0);
