@@ -271,12 +271,20 @@ static void read_state(struct facts *facts, const struct sbx_json_api *json, con
     facts->error = text_cut(json->string(json->get(state, "Error"), ""));
 }
 
+/* 0: there is none. */
+static int64_t created_label(const struct sbx_json_api *json, const struct sbx_json *labels)
+{
+    const char *label = json->string(json->get(labels, LABEL_CREATED), "");
+    bool sound = strspn(label, "0123456789") == strlen(label) && strlen(label) <= 18;
+    return sound ? strtoll(label, NULL, 10) : 0;
+}
+
 static int64_t created_of(const struct sbx_json_api *json, const struct sbx_json *inspect,
                           const struct sbx_json *labels)
 {
-    const char *label = json->string(json->get(labels, LABEL_CREATED), "");
-    if (*label && strspn(label, "0123456789") == strlen(label) && strlen(label) <= 18)
-        return strtoll(label, NULL, 10);
+    int64_t label = created_label(json, labels);
+    if (label > 0)
+        return label;
     return (int64_t)(container_time_ns(json->string(json->get(inspect, "Created"), "")) / 1000);
 }
 
@@ -340,17 +348,40 @@ static const char *name_of(const struct sbx_json_api *json, const struct sbx_jso
     return NULL;
 }
 
+/* "Exited (137) 3 hours ago": the one place where a listing tells the code. */
+static int32_t exit_code_of(const char *words)
+{
+    static const char exited[] = "Exited (";
+    int code = 0, len = 0;
+    if (strncmp(words, exited, sizeof exited - 1) != 0)
+        return -1;
+    for (words += sizeof exited - 1; len < 3 && *words >= '0' && *words <= '9'; words++, len++)
+        code = code * 10 + (*words - '0');
+    return len > 0 && *words == ')' && code <= 255 ? code : -1;
+}
+
+/* NULL: it is empty, or too long. */
+static const char *short_text(const char *text, size_t max)
+{
+    return *text && strnlen(text, max + 1) <= max ? text : NULL;
+}
+
 bool listed_from(struct listed *listed, const struct sbx_json_api *json, const struct sbx_json *entry)
 {
     const char *id = json->string(json->get(entry, "Id"), "");
     const char *name = name_of(json, json->get(entry, "Names"));
     if (!container_is_engine_id(id) || !name)
         return false;
-    *listed =
-        (struct listed){.id = id,
-                        .name = name,
-                        .state = state_of(json->string(json->get(entry, "State"), "")),
-                        .backend = json->string(json->get(json->get(entry, "Labels"), LABEL_BACKEND), NULL),
-                        .run = run_of(json, entry)};
+    const struct sbx_json *labels = json->get(entry, "Labels");
+    *listed = (struct listed){
+        .id = id,
+        .name = name,
+        .state = state_of(json->string(json->get(entry, "State"), "")),
+        .backend = json->string(json->get(labels, LABEL_BACKEND), NULL),
+        .run = run_of(json, entry),
+        .exit_code = exit_code_of(json->string(json->get(entry, "Status"), "")),
+        .owner = short_text(json->string(json->get(labels, LABEL_OWNER), ""), OWNER_MAX),
+        .spec_id = short_text(json->string(json->get(labels, LABEL_SPEC), ""), FACTS_TEXT_MAX),
+        .created_at_us = created_label(json, labels)};
     return true;
 }

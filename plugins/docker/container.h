@@ -82,8 +82,11 @@ struct listed {
     const char *id;   /* the engine's */
     const char *name; /* without the slash */
     enum container_state state;
-    const char *backend; /* LABEL_BACKEND; NULL: none */
-    uint64_t run;        /* as in struct facts */
+    const char *backend;         /* LABEL_BACKEND; NULL: none */
+    uint64_t run;                /* as in struct facts */
+    int32_t exit_code;           /* of one that has ended, from the words on its state; -1: not known */
+    const char *owner, *spec_id; /* the labels; NULL: none that the host would take */
+    int64_t created_at_us;
 };
 bool listed_from(struct listed *listed, const struct sbx_json_api *json, const struct sbx_json *entry);
 

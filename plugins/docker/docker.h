@@ -77,7 +77,7 @@ void ports_release(struct docker *docker, const uint16_t *host_ports);
 
 /* Asks the engine for one container (by name or by its own id), applies what it says and reports it to the host.
  * `container` NULL with a null `err`: there is none, which was reported too. A container that is not one of
- * this backend's sandboxes is as good as none. `done` may be NULL; it comes once, never from inside the call. An
+ * this backend's sandboxes is as good as none. `done` may be NULL (then a failure has the host list anew); it comes once, never from inside the call. An
  * answer that is older than one already applied changes nothing. For one that ended the report waits for the tail
  * of its log; so does `done`. look_finish(), in close(): the looks that nobody waits for any more come to nothing. */
 typedef void (*look_done)(void *arg, const struct sbx_error *err, struct container *container);
@@ -110,6 +110,8 @@ void ending_finish(struct docker *docker);     /* in close(), by look_finish() *
 
 void report_container(struct docker *docker, const struct container *container); /* any state but an end */
 void report_gone(struct docker *docker, const char *name);
+/* FAILED: it is there, and the engine does not say how (`why`). Of the facts only those of a listing are used. */
+void report_unread(struct docker *docker, const struct container *container, const struct sbx_error *why);
 /* STARTING with a sentence on what it waits for. */
 void report_starting(struct docker *docker, const char *name, const char *detail);
 /* ENDED or STOPPED (error NULL and stopped), with the tail (may be NULL). */

@@ -12,6 +12,13 @@
 
 enum { LOOKS_MAX = 12 }; /* at once: a few less than look.c takes, so that others need not wait for all */
 
+/* To be looked at. What the listing says of it has to do where the engine refuses to say more. */
+struct unseen {
+    struct listing *listing;
+    char *name, *owner, *spec_id; /* owned; the last two may be NULL */
+    int64_t created_at_us;
+};
+
 struct listing {
     struct listing *next; /* docker->listings */
     struct docker *docker;
@@ -19,7 +26,7 @@ struct listing {
     uint64_t number;
     uint64_t looks_before; /* docker->looks_begun when it was asked for */
     struct engine_call *call;
-    char **names; /* to be looked at, from `asked` on; owned */
+    struct unseen **unseen; /* looked at up to `asked`; owned */
     size_t count, capacity, asked;
     unsigned looking;
     bool failed;
@@ -37,9 +44,13 @@ static void destroy(struct listing *listing)
         at = &(*at)->next;
     *at = listing->next;
     engine_cancel(listing->call);
-    for (size_t i = listing->asked; i < listing->count; i++)
-        free(listing->names[i]);
-    free(listing->names);
+    for (size_t i = 0; i < listing->count; i++) {
+        free(listing->unseen[i]->name);
+        free(listing->unseen[i]->owner);
+        free(listing->unseen[i]->spec_id);
+        free(listing->unseen[i]);
+    }
+    free(listing->unseen);
     free(listing->ids);
     free(listing);
 }
@@ -88,21 +99,33 @@ static void look_on(struct listing *listing)
 {
     while (listing->op && !listing->failed && listing->looking < LOOKS_MAX &&
            listing->asked < listing->count) {
-        char *name = listing->names[listing->asked++];
+        struct unseen *unseen = listing->unseen[listing->asked++];
         listing->looking++;
-        look_at(listing->docker, name, looked, listing);
-        free(name);
+        look_at(listing->docker, unseen->name, looked, unseen);
     }
     if (listing->looking == 0)
         end(listing);
 }
 
+/* The engine answers, and can't tell of this one (a layer of it is lost): no reason to know nothing of the others. */
+static bool is_of_one(const struct sbx_error *err)
+{
+    return err->kind != SBX_ERR_UNAVAILABLE && err->kind != SBX_ERR_TIMEOUT && err->kind != SBX_ERR_INTERNAL;
+}
+
 static void looked(void *arg, const struct sbx_error *err, struct container *container)
 {
     (void)container; /* reported, or gone since */
-    struct listing *listing = arg;
+    struct unseen *unseen = arg;
+    struct listing *listing = unseen->listing;
+    const struct container unread = {.name = unseen->name,
+                                     .facts = {.owner = unseen->owner,
+                                               .spec_id = unseen->spec_id,
+                                               .created_at_us = unseen->created_at_us}};
     listing->looking--;
-    if (err)
+    if (err && is_of_one(err))
+        report_unread(listing->docker, &unread, err);
+    else if (err)
         fail(listing, err);
     look_on(listing);
 }
@@ -126,21 +149,39 @@ static void remember(struct listing *listing, const struct listed *listed)
     memcpy(listing->ids[listing->ids_count++], listed->id, ENGINE_ID_SIZE);
 }
 
-static void look_later(struct listing *listing, const char *name)
+/* NULL stays NULL. */
+static char *copy(const char *text)
 {
-    listing->names = grow(listing->names, listing->count, &listing->capacity, sizeof *listing->names);
-    if (!(listing->names[listing->count++] = strdup(name)))
-        abort();
+    char *made = text ? strdup(text) : NULL;
+    if (text && !made)
+        abort(); /* bounded by listed_from() */
+    return made;
 }
 
-/* Is it still what the table says? A start that failed since leaves an endpoint behind, if nothing else that a listing
- * shows. */
+static void look_later(struct listing *listing, const struct listed *listed)
+{
+    struct unseen *unseen = malloc(sizeof *unseen);
+    if (!unseen)
+        abort();
+    *unseen = (struct unseen){.listing = listing,
+                              .name = copy(listed->name),
+                              .owner = copy(listed->owner),
+                              .spec_id = copy(listed->spec_id),
+                              .created_at_us = listed->created_at_us};
+    listing->unseen = grow(listing->unseen, listing->count, &listing->capacity, sizeof(struct unseen *));
+    listing->unseen[listing->count++] = unseen;
+}
+
+/* Is it still what the table says? A start that failed since leaves an endpoint behind, and another end mostly another
+ * code, if nothing else that a listing shows. */
 static bool is_unchanged(const struct container *container, const struct listed *listed)
 {
     const struct facts *facts = &container->facts;
     if (strcmp(facts->id, listed->id) != 0 || facts->state != listed->state)
         return false;
-    return ending_is_due(facts) ? ending_is_known(container) : facts->run == listed->run;
+    if (!ending_is_due(facts))
+        return facts->run == listed->run;
+    return ending_is_known(container) && (listed->exit_code == -1 || listed->exit_code == facts->exit_code);
 }
 
 static void ignore(void *arg)
@@ -159,7 +200,7 @@ static void take(struct listing *listing, const struct listed *listed)
     if (container->busy > 0)
         return; /* the operation's end looks at it */
     if (!is_unchanged(container, listed))
-        look_later(listing, listed->name);
+        look_later(listing, listed);
     else if (ending_is_due(&container->facts))
         ending_report(docker, container, ignore, NULL);
     else

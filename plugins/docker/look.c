@@ -6,6 +6,7 @@
  */
 #include "common/failure.h"
 #include "docker.h"
+#include "refusal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,8 @@ static void finish(struct look *look, const struct sbx_error *err, struct contai
     take_out(look);
     if (look->done)
         look->done(look->arg, err, container);
+    else if (err && !docker->quiesced)
+        docker->host->relist(docker->public); /* what an event told of is not known: nobody else asks again */
     destroy(look);
     ask_more(docker);
 }
@@ -161,7 +164,7 @@ static void answered(void *arg, const struct sbx_error *error, int status, const
     struct sbx_error why;
     look->call = NULL;
     docker->looks_asking--;
-    if (error && status == 404) {
+    if (error && status == 404 && refusal_is_not_found(error)) {
         found_none(look);
     } else if (error) {
         finish(look, error, NULL);

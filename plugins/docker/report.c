@@ -193,6 +193,16 @@ static void report_broken(struct docker *docker, const struct container *contain
     report(docker, &observation);
 }
 
+void report_unread(struct docker *docker, const struct container *container, const struct sbx_error *why)
+{
+    struct sbx_error error;
+    failure_set(&error, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
+                "the engine has its container, and does not say how it is: %.400s", why->message);
+    struct sbx_observation observation = observe(container, SBX_STATE_FAILED);
+    observation.error = &error;
+    report(docker, &observation);
+}
+
 void report_container(struct docker *docker, const struct container *container)
 {
     struct sbx_observation observation = observe(container, SBX_STATE_STARTING);

@@ -1,12 +1,14 @@
 """What clients are shown is what the engine says, whoever acts on it, whatever becomes of it; and no read asks it."""
 
 import os
+import re
 import signal
 import time
 
 import pytest
 
 from docker_engine import AGENT_IMAGE, ask_agent, within
+from docker_proxy import answer_of
 from harness import SLOWER, wait_until
 
 
@@ -164,6 +166,37 @@ def test_a_label_that_no_c_string_can_hold_hides_nothing(docker, engine):
         docker.wait_status(sandbox["id"], "PAUSED")
     finally:
         engine.remove(other)
+
+
+def test_one_that_the_engine_can_not_describe_hides_no_other(make_docker, proxy, engine):
+    docker = make_docker()
+    docker.options["host"] = proxy.host
+    docker.write()
+    names = [f"{docker.prefix}{i}" for i in range(3)]
+    for name in names:
+        engine.run(name, Labels={"sandbox_spec_id": "a/spec"})
+    proxy.rule(f"^GET /containers/{names[1]}/json", "500", times=1000)
+    docker.start()
+    docker.wait_available()
+    broken = docker.wait_error(names[1], "BACKEND_REFUSED")
+    assert "out of order" in broken["error"]["message"] and broken["sandbox_spec_id"] == "a/spec"
+    assert {s["id"] for s in docker.everything()} == set(names)
+    engine.do(names[0], "pause")
+    docker.wait_status(names[0], "PAUSED")
+    engine.remove(names[1])
+    within(1, lambda: (docker.sandbox(names[1]) or {"status": "MISSING"})["status"] == "MISSING")
+    assert not re.search("listing its sandboxes failed", docker.log())
+
+
+@pytest.mark.parametrize("fault", ["cut before", "500", "not found"])
+def test_a_change_that_could_not_be_looked_at_is_seen_all_the_same(watched, proxy, engine, fault):
+    sandbox = watched.start_sandbox()
+    page = answer_of(b"404 page not found\n", "404 Not Found", "text/plain")
+    options = {"answer": page} if fault == "not found" else {"fault": fault}
+    rule = proxy.rule(f"^GET /containers/{sandbox['id']}/json", **options)
+    engine.do(sandbox["id"], "pause")
+    wait_until(lambda: rule.applied == 1)
+    watched.wait_status(sandbox["id"], "PAUSED", timeout=5 * SLOWER)
 
 
 def test_no_read_asks_the_engine(watched, proxy):

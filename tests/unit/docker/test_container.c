@@ -288,6 +288,26 @@ static void a_listing_and_an_inspection_agree_on_the_run(void **state)
     assert_true(listed.run != facts.run);
 }
 
+static void a_listing_tells_the_exit_code_in_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *status;
+        int32_t code;
+    } cases[] = {{"Exited (0) 2 hours ago", 0},     {"Exited (255) Less than a second ago", 255},
+                 {"Exited (256) 1 second ago", -1}, {"Exited () 1 second ago", -1},
+                 {"Exited (-1) 1 second ago", -1},  {"Exited (12", -1},
+                 {"Up 3 minutes (Paused)", -1},     {"", -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[256], name[64];
+        struct listed listed;
+        snprintf(text, sizeof text, "{\"Id\":\"" ID "\",\"Names\":[\"/a\"],\"Status\":\"%s\"}",
+                 cases[i].status);
+        assert_true(read_listed(text, name, sizeof name, &listed));
+        assert_int_equal(listed.exit_code, cases[i].code);
+    }
+}
+
 static void entries_that_make_no_sense_are_none(void **state)
 {
     (void)state;
@@ -339,6 +359,7 @@ int main(void)
         cmocka_unit_test(ports_beyond_a_bound_are_left_out),
         cmocka_unit_test(times_are_exact_and_nonsense_is_none),
         cmocka_unit_test(a_listing_and_an_inspection_agree_on_the_run),
+        cmocka_unit_test(a_listing_tells_the_exit_code_in_words),
         cmocka_unit_test(entries_that_make_no_sense_are_none),
         cmocka_unit_test(the_label_decides_whose_it_is_and_else_the_prefix),
     };
