@@ -1,0 +1,405 @@
+"""The remote backend against a runtime API of the tests: a sandbox's whole life, what is asked for it, and a far end that
+is down, slow, wrong or forgetful at any moment."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fake_runtime_api import KEY, FakeRuntimeApi
+from harness import SLOWER, wait_until
+
+BATCH = "^GET /sessions/batch$"
+
+
+@pytest.fixture
+def api():
+    with FakeRuntimeApi() as api:
+        yield api
+
+
+@pytest.fixture
+def make_remote(make_daemon, api):
+    """Makes daemons whose only backend is the API."""
+
+    def make(public_url=None, start=True, **options):
+        def change(config):
+            config["backends"] = {"far": {"plugin": "remote", "options": {
+                "api_url": api.url, "api_key": KEY, "polling_interval": "200ms", **options}}}
+            config["specs"] = [{"id": "image:1", "command": ["agent", "--port", "60000"],
+                                "working_dir": "/work space", "initial_env": {"A": "b"}}]
+            if public_url:
+                config["server"]["public_url"] = public_url
+
+        daemon = make_daemon(change)
+        return daemon.start() if start else daemon
+
+    return make
+
+
+@pytest.fixture
+def remote(make_remote):
+    return make_remote()
+
+
+def backend_state(daemon):
+    return daemon.get("/api/v1/backends").json()[0]
+
+
+def wait_lost(daemon):
+    return wait_until(lambda: backend_state(daemon)["error"], what="the loss to be told")
+
+
+def wait_found(daemon):
+    wait_until(lambda: not backend_state(daemon)["error"], what="the return to be told")
+
+
+# ---- a life
+
+
+def test_a_life_is_what_the_protocol_says(api, make_remote):
+    remote = make_remote(public_url="http://sandboxes.example.com/", resource_factor=2, runtime_class="sysbox")
+    api.ready = False
+    sandbox = remote.start_sandbox(wait=None, status="STARTING")
+    assert sandbox["session_api_key"] is None and sandbox["exposed_urls"] is None
+    assert api.requests == [{
+        "image": "image:1", "command": ["agent", "--port", "60000"], "working_dir": "/work space",
+        "environment": {"A": "b",
+                        "OH_WEBHOOKS_0_BASE_URL": f"http://sandboxes.example.com/api/v1/webhooks/{sandbox['id']}"},
+        "session_id": sandbox["id"], "resource_factor": 2, "run_as_user": 1000, "run_as_group": 1000,
+        "fs_group": 1000, "runtime_class": "sysbox-runc"}]
+    api.set_ready(sandbox["id"])
+    sandbox = remote.wait_status(sandbox["id"], "RUNNING")
+    runtime = api.runtimes[sandbox["id"]]
+    host, key = f"{runtime['runtime_id']}.runtime.example.com", runtime["session_api_key"]
+    assert sandbox["session_api_key"] == key
+    assert sandbox["exposed_urls"] == [
+        {"name": "AGENT_SERVER", "url": f"https://{host}", "port": 443},
+        {"name": "VSCODE", "url": f"https://vscode-{host}/?tkn={key}&folder=%2Fwork%20space", "port": 443},
+        {"name": "WORKER_1", "url": f"https://work-1-{host}", "port": 443},
+        {"name": "WORKER_2", "url": f"https://work-2-{host}", "port": 443}]
+    found = remote.get("/api/v1/sandbox", headers={"X-Session-API-Key": key})
+    assert found.status == 200 and found.json()["id"] == sandbox["id"]
+    remote.act("pause", sandbox["id"])
+    assert remote.sandbox(sandbox["id"])["status"] == "PAUSED"
+    api.ready = True
+    remote.act("resume", sandbox["id"])
+    assert remote.wait_status(sandbox["id"], "RUNNING")["session_api_key"] == key
+    remote.remove_sandbox(sandbox["id"])
+    wait_until(lambda: not api.runtimes)
+    assert remote.sandbox(sandbox["id"]) is None
+
+
+def test_without_public_url_and_class_the_request_says_nothing_of_them(api, remote):
+    remote.start_sandbox()
+    assert api.requests[0]["environment"] == {"A": "b"}
+    assert "runtime_class" not in api.requests[0] and api.requests[0]["resource_factor"] == 1
+
+
+def test_urls_in_path_form_and_given_workers(api, remote):
+    api.url_of = lambda runtime_id: f"http://10.0.0.1:81/{runtime_id}"
+    sandbox = remote.start_sandbox()
+    runtime_id, key = (api.runtimes[sandbox["id"]][name] for name in ("runtime_id", "session_api_key"))
+    base = f"http://10.0.0.1:81/{runtime_id}"
+    assert [(url["name"], url["url"], url["port"]) for url in sandbox["exposed_urls"]] == [
+        ("AGENT_SERVER", base, 81), ("VSCODE", f"{base}/vscode?tkn={key}&folder=%2Fwork%20space", 81),
+        ("WORKER_1", f"{base}/work-1", 81), ("WORKER_2", f"{base}/work-2", 81)]
+    api.set(sandbox["id"], work_hosts={"http://10.0.0.1:9001": 12000, "http://10.0.0.1:9002": 12001})
+    wait_until(lambda: [url["port"] for url in remote.sandbox(sandbox["id"])["exposed_urls"]] == [81, 81, 9001, 9002])
+
+
+@pytest.mark.parametrize("pod_status, status, expected", [
+    ("ready", "paused", "RUNNING"), ("Ready", None, "RUNNING"), ("pending", "running", "STARTING"),
+    ("running", "error", "STARTING"), ("failed", "running", "ERROR"), ("unknown", "running", "ERROR"),
+    ("CrashLoopBackOff", "running", "ERROR"), ("not found", "paused", "PAUSED"), (None, "running", "RUNNING"),
+    ("", "starting", "STARTING"), (None, "error", "ERROR"), ("not found", "stopped", "MISSING"),
+    ("other", "other", "MISSING"), (None, None, "MISSING")])
+def test_statuses_mean_what_the_tables_say(api, remote, pod_status, status, expected):
+    sandbox = remote.start_sandbox()
+    other = {"RUNNING": "PAUSED"}.get(expected, "RUNNING")  # so that the change is seen
+    if other == "PAUSED":
+        remote.act("pause", sandbox["id"])
+    api.set(sandbox["id"], pod_status=pod_status, status=status)
+    seen = remote.wait_status(sandbox["id"], expected)
+    assert (seen["session_api_key"] is None) == (expected != "RUNNING")
+
+
+def test_a_runtime_that_failed_says_why(api, remote):
+    sandbox = remote.start_sandbox()
+    api.set(sandbox["id"], pod_status="crashloopbackoff", status_detail="it crashed", restart_count=4,
+            restart_reasons=["OOMKilled"], pod_logs="first\nlast words\n")
+    error = remote.wait_status(sandbox["id"], "ERROR")["error"]
+    assert error["code"] == "OUT_OF_MEMORY" and "it crashed" in error["message"], error
+    assert error["log_tail"].rstrip().endswith("last words")
+    logs = remote.get(f"/api/v1/sandboxes/{sandbox['id']}/logs?tail=1")
+    assert logs.status == 200 and logs.text == "last words\n"
+
+
+def test_a_key_that_changes_on_resume_is_the_key(api, remote):
+    sandbox = remote.start_sandbox()
+    api.rotate_keys = True
+    remote.act("pause", sandbox["id"])
+    remote.act("resume", sandbox["id"])
+    after = remote.wait_status(sandbox["id"], "RUNNING")
+    key = api.runtimes[sandbox["id"]]["session_api_key"]
+    assert after["session_api_key"] == key != sandbox["session_api_key"]
+    assert remote.get("/api/v1/sandbox", headers={"X-Session-API-Key": key}).status == 200
+    assert remote.get("/api/v1/sandbox", headers={"X-Session-API-Key": sandbox["session_api_key"]}).status == 401
+    remote.restart("kill")
+    assert remote.wait_status(sandbox["id"], "RUNNING")["session_api_key"] == key
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_restart_finds_all_as_they_were(api, remote, how):
+    ids = [remote.start_sandbox()["id"] for _ in range(3)]
+    remote.act("pause", ids[0])
+    before = {sandbox["id"]: sandbox for sandbox in remote.everything()}
+    remote.restart(how)
+    wait_until(lambda: {sandbox["id"]: sandbox for sandbox in remote.everything()} == before)
+    assert len(api.matching("^POST /start")) == 3
+
+
+def test_a_reload_with_other_options_keeps_the_sandboxes(api, remote):
+    sandbox = remote.start_sandbox()
+    remote.config["backends"]["far"]["options"]["max_in_flight"] = 3
+    remote.write()
+    remote.reload()
+    assert remote.wait_status(sandbox["id"], "RUNNING")["session_api_key"] == sandbox["session_api_key"]
+    remote.act("pause", sandbox["id"])
+
+
+# ---- what it costs
+
+
+def test_listing_costs_one_request(api, make_remote):
+    remote = make_remote(polling_interval="1h")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: remote.start_sandbox(), range(60)))
+    remote.stop()
+    before = len(api.calls)
+    remote.start()
+    wait_until(lambda: all(sandbox["status"] == "RUNNING" for sandbox in remote.everything()))
+    assert api.calls[before:] == ["GET /sessions/batch"] * 2  # is it there? and then the listing
+    for _ in range(20):
+        assert len(remote.everything()) == 60
+    assert len(api.calls) == before + 2  # reads ask nobody
+
+
+def test_no_more_than_max_in_flight(api, make_remote):
+    remote = make_remote(max_in_flight=3)
+    api.rule("^POST /start$", late=0.05)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda _: remote.start_sandbox(), range(12)))
+    assert len(api.runtimes) == 12 and api.most_at_once <= 3
+
+
+def test_many_that_start_are_asked_about_together(api, make_remote):
+    remote = make_remote(polling_interval="1h")
+    api.ready = False
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda _: remote.start_sandbox(wait=None, status="STARTING")["id"], range(20)))
+    wait_until(lambda: len(api.runtimes) == 20)
+    begun, before = time.monotonic(), len(api.matching(BATCH))
+    wait_until(lambda: len(api.matching(BATCH)) >= before + 3)
+    most = (time.monotonic() - begun) / 0.2 + 2
+    assert len(api.matching(BATCH)) - before <= most
+    for sandbox_id in ids:
+        api.set_ready(sandbox_id)
+    for sandbox_id in ids:
+        remote.wait_status(sandbox_id, "RUNNING")
+
+
+# ---- starts that go wrong
+
+
+@pytest.mark.parametrize("fault", ["cut after", "garbage", "empty"])
+def test_a_start_whose_answer_is_lost_is_taken_over(api, remote, fault):
+    api.rule("^POST /start$", fault, times=1)
+    sandbox = remote.start_sandbox()
+    assert list(api.runtimes) == [sandbox["id"]]
+    if fault != "cut after":  # which the HTTP client may try again on another connection
+        assert api.matching("^(POST /start|GET /sessions/(?!batch))") == [
+            "POST /start", f"GET /sessions/{sandbox['id']}"]
+
+
+def test_a_start_that_got_no_answer_in_time_is_taken_over(api, make_remote):
+    remote = make_remote(timeout="300ms")
+    api.rule("^POST /start$", times=1, late=1 * SLOWER)
+    sandbox = remote.start_sandbox()
+    assert list(api.runtimes) == [sandbox["id"]]
+
+
+@pytest.mark.parametrize("fault", [{"fault": "cut before"}, {"status": 503, "headers": {"Retry-After": "1"}},
+                                   {"status": 429, "body": {"detail": "slowly"}}, {"status": 502, "body": b"<html>"}])
+def test_a_start_that_failed_in_passing_is_tried_again(api, remote, fault):
+    api.rule("^POST /start$", times=2, **fault)
+    begun = time.monotonic()
+    sandbox = remote.start_sandbox()
+    assert list(api.runtimes) == [sandbox["id"]]
+    if "headers" in fault:
+        assert time.monotonic() - begun > 2  # as it was asked to
+
+
+def test_a_start_that_is_refused_leaves_nothing(api, remote):
+    refusal = {"detail": f"image not allowed for {KEY}"}
+    api.rule("^POST /start$", status=403, body=refusal)
+    response = remote.post("/api/v1/sandboxes")
+    assert response.status == 502 and "403" in response.json()["detail"], response
+    assert KEY not in response.text and KEY not in remote.log()
+    api.clear()
+    api.rule("^POST /start$", status=403, body={"detail": "image not allowed"})
+    response = remote.post("/api/v1/sandboxes")
+    assert "image not allowed" in response.json()["detail"], response
+    wait_until(lambda: not remote.everything())
+    assert len(api.matching("^POST /start")) == 2 and not api.matching("^POST /stop")
+    before = len(api.matching(BATCH))
+    remote.restart()
+    wait_until(lambda: len(api.matching(BATCH)) > before)
+    assert not remote.everything()
+
+
+def test_a_start_cut_off_by_a_crash_is_taken_up(api, remote):
+    gate = threading.Event()
+    api.rule("^POST /start$", until=gate, times=1)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: remote.post("/api/v1/sandboxes"))
+        wait_until(lambda: api.matching("^POST /start"))
+        remote.kill()
+    gate.set()
+    remote.start()
+    sandbox = wait_until(lambda: [s for s in remote.everything() if s["status"] == "RUNNING"])[0]
+    wait_until(lambda: list(api.runtimes) == [sandbox["id"]])
+
+
+def test_a_start_that_never_gets_ready_is_an_error_until_it_does(api, make_remote):
+    remote = make_remote(start_sandbox_timeout="1s")
+    api.ready = False
+    sandbox = remote.start_sandbox(wait=None, status="STARTING")
+    error = remote.wait_status(sandbox["id"], "ERROR")["error"]
+    assert error["code"] == "HEALTH_TIMEOUT", error
+    api.set_ready(sandbox["id"])
+    assert remote.wait_status(sandbox["id"], "RUNNING")["error"] is None
+
+
+# ---- a far end that is not there
+
+
+def test_a_dead_api_slows_no_read_and_deletions_are_kept(api, remote):
+    keeps, goes = remote.start_sandbox(), remote.start_sandbox()
+    rule = api.rule("^POST /stop$", "cut before")
+    remote.remove_sandbox(goes["id"])
+    wait_until(lambda: rule.seen)
+    api.clear()
+    api.down()
+    wait_lost(remote)
+    begun = time.monotonic()
+    assert {s["id"]: s["status"] for s in remote.everything()} == {keeps["id"]: "RUNNING"}
+    assert time.monotonic() - begun < 0.5 * SLOWER
+    response = remote.post("/api/v1/sandboxes")
+    assert response.status == 503 and response.headers["Retry-After"], response
+    assert response.json()["error"]["code"] == "BACKEND_UNAVAILABLE"
+    assert remote.delete(f"/api/v1/sandboxes/{keeps['id']}").status == 503
+    remote.restart("kill")  # without an API, too
+    assert backend_state(remote)["error"] and remote.sandbox(goes["id"]) is None
+    assert set(api.runtimes) == {keeps["id"], goes["id"]}
+    api.up()
+    wait_until(lambda: set(api.runtimes) == {keeps["id"]})
+    wait_found(remote)
+    assert remote.wait_status(keeps["id"], "RUNNING")["session_api_key"] == keeps["session_api_key"]
+
+
+@pytest.mark.parametrize("rule", [
+    {"status": 401, "body": {"detail": "no"}}, {"status": 404, "body": {"detail": "Not Found"}}, {"fault": "garbage"},
+    {"fault": "empty"}, {"status": 200, "body": []}, {"status": 200, "body": {"a": 1}}, {"status": 500},
+    {"status": 200, "body": [[7]]}, {"fault": "huge"}])
+def test_an_api_that_makes_no_sense_is_told_and_forgets_nothing(api, remote, rule):
+    sandbox = remote.start_sandbox()
+    api.rule(BATCH, **rule)
+    if rule.get("body") == [[7]]:  # an answer about it, and nonsense: its own trouble alone
+        error = remote.wait_status(sandbox["id"], "ERROR")["error"]
+        assert "makes no sense" in error["message"], error
+    else:
+        wait_lost(remote)
+        assert remote.sandbox(sandbox["id"])["status"] == "RUNNING"
+    api.clear()
+    wait_found(remote)
+    assert remote.wait_status(sandbox["id"], "RUNNING")["session_api_key"] == sandbox["session_api_key"]
+
+
+def test_a_wrong_key_is_told_without_it(api, make_remote):
+    remote = make_remote(api_key="another-secret-key")
+    error = wait_lost(remote)
+    assert "401" in str(error) and "api_key" in str(error), error
+    assert "another-secret-key" not in remote.log() + str(error)
+    assert remote.get("/ready").status == 503
+
+
+def test_an_api_that_hangs_holds_up_nothing_else(api, make_remote):
+    remote = make_remote(timeout="500ms", polling_interval="1h")
+    sandbox, other = remote.start_sandbox(), remote.start_sandbox()
+    gate = threading.Event()
+    api.rule("^POST /pause$", until=gate, times=1)
+    with ThreadPoolExecutor(1) as pool:
+        paused = pool.submit(remote.act, "pause", sandbox["id"])
+        remote.act("pause", other["id"])
+        assert remote.sandbox(other["id"])["status"] == "PAUSED"
+        paused.result()  # the second try
+    gate.set()
+    assert remote.sandbox(sandbox["id"])["status"] == "PAUSED"
+
+
+# ---- sessions that go, and deletions
+
+
+def test_a_session_that_the_api_forgot_is_missing_and_can_be_deleted(api, remote):
+    sandbox = remote.start_sandbox()
+    runtime = api.runtimes.pop(sandbox["id"])
+    remote.wait_status(sandbox["id"], "MISSING")
+    assert remote.post(f"/api/v1/sandboxes/{sandbox['id']}/resume").status == 409
+    remote.restart()
+    assert remote.sandbox(sandbox["id"])["status"] == "MISSING"
+    api.runtimes[sandbox["id"]] = runtime
+    remote.wait_status(sandbox["id"], "RUNNING")
+    del api.runtimes[sandbox["id"]]
+    remote.remove_sandbox(sandbox["id"])
+
+
+def test_a_deletion_goes_on_until_the_runtime_is_gone(api, remote):
+    sandbox = remote.start_sandbox()
+    api.rule("^POST /stop$", status=500, body={"detail": "not now"}, times=1)
+    remote.remove_sandbox(sandbox["id"])
+    wait_until(lambda: api.matching("^POST /stop"))
+    remote.restart("kill")
+    wait_until(lambda: not api.runtimes)
+    wait_until(lambda: "removed" in remote.log())
+    assert len(api.matching("^POST /stop")) == 2
+
+
+def test_stopped_is_gone(api, remote):
+    api.stopped_stays = True
+    sandbox = remote.start_sandbox()
+    remote.remove_sandbox(sandbox["id"])
+    wait_until(lambda: api.runtimes[sandbox["id"]]["status"] == "stopped")
+    remote.wait_log("removed")
+    assert api.matching("^POST /stop|^GET /sessions/(?!batch)") == ["POST /stop", f"GET /sessions/{sandbox['id']}"]
+
+
+def test_a_page_of_a_proxy_does_not_mean_that_it_is_gone(api, remote):
+    sandbox = remote.start_sandbox()
+    rule = api.rule("^POST /stop$|^GET /sessions/(?!batch)", status=404, body=b"<html>not here</html>")
+    remote.remove_sandbox(sandbox["id"])
+    wait_until(lambda: rule.seen)
+    remote.wait_log("could not be removed")
+    assert list(api.runtimes) == [sandbox["id"]]
+    api.clear()
+    wait_until(lambda: not api.runtimes)
+
+
+def test_an_unknown_runtime_is_looked_up_by_its_session(api, make_remote):
+    remote = make_remote(polling_interval="1h")
+    sandbox = remote.start_sandbox()
+    api.set(sandbox["id"], runtime_id="moved")
+    remote.act("pause", sandbox["id"])
+    assert api.runtimes[sandbox["id"]]["status"] == "paused"
+    assert remote.sandbox(sandbox["id"])["status"] == "PAUSED"
