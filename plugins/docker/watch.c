@@ -47,7 +47,7 @@ struct watch {
     struct sbx_error why;
     unsigned flaps;       /* streams in a row that were short-lived */
     int64_t since_s;      /* on the engine's clock: all that happened before is known */
-    int64_t begun_s;      /* on the engine's clock, not after the stream began */
+    int64_t begun_s;      /* on the engine's clock, not after the stream began; 0: what it repeats has come */
     uint64_t watching_ms; /* host->now_ms() when WATCHING began */
     uint64_t beat_ms;     /* boot_ms() of the last step of the heartbeat */
 };
@@ -170,6 +170,8 @@ static void pinged(void *arg, const struct sbx_error *error, int status, const s
     }
     if (!error && docker->engine.date_s > 0)
         watch->since_s = docker->engine.date_s - BEAT_TIMEOUT_MS / 1000; /* events of then have come */
+    if (!error)
+        watch->begun_s = 0; /* from here on an earlier time is that of a clock which was set back */
     watch->flaps = 0;
     next_beat(docker);
 }

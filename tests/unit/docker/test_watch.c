@@ -179,15 +179,15 @@ static int tear_down(void **state)
 
 /* ---- what cases say ---- */
 
-/* So many seconds after the stream began. */
-static const struct container *happens(unsigned after_s, const char *action, const char *signal)
+/* So many seconds after the stream began, on the engine's clock. */
+static const struct container *happens(int after_s, const char *action, const char *signal)
 {
     char line[1024];
     int len = snprintf(line, sizeof line,
                        "{\"Type\":\"container\",\"Action\":\"%s\",\"Actor\":{\"ID\":\"" ID
                        "\",\"Attributes\":{\"name\":\"" NAME "\",\"" LABEL_BACKEND
                        "\":\"d\",\"signal\":\"%s\"}},\"timeNano\":%llu000000000}\n",
-                       action, signal, (unsigned long long)(begun_s + after_s));
+                       action, signal, (unsigned long long)(begun_s + (uint64_t)after_s));
     assert_int_equal(stream.data(&docker, line, (size_t)len), SBX_STREAM_GO);
     return table_find(&docker, NAME);
 }
@@ -249,6 +249,24 @@ static void another_signal_is_no_end(void **state)
     assert_true(container->died_alone && !container->killed);
 }
 
+static void what_the_engine_repeats_is_not_looked_at(void **state)
+{
+    (void)state;
+    happens(-5, "start", "");
+    assert_int_equal(looks, 0);
+    happens(1, "start", "");
+    assert_int_equal(looks, 1);
+}
+
+static void a_clock_of_the_engine_that_is_set_back_hides_nothing(void **state)
+{
+    (void)state;
+    watch_doubt(&docker); /* as the heartbeat does: by its answer all that is repeated has come */
+    version_done(&docker, NULL, 200, NULL);
+    happens(-3600, "start", "");
+    assert_int_equal(looks, 1);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -260,6 +278,8 @@ int main(void)
         CASE(a_long_stop_is_known_by_its_own_event),
         CASE(a_stop_of_ours_may_take_as_long_as_it_does),
         CASE(another_signal_is_no_end),
+        CASE(what_the_engine_repeats_is_not_looked_at),
+        CASE(a_clock_of_the_engine_that_is_set_back_hides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
