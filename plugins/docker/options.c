@@ -164,7 +164,8 @@ static void add_gpu(struct options_reader *reader, const char *path, const char 
     struct options *options = reader->options;
     char text[130];
     snprintf(text, sizeof text, "%.*s", len < sizeof text ? (int)len : (int)sizeof text - 1, id);
-    if (!options_is_name(text, "_.:-", 128) || options->gpus_len == OPTIONS_LIST_MAX)
+    if (!options_is_name(text, "_.:-", 128) || strcmp(text, "all") == 0 ||
+        options->gpus_len == OPTIONS_LIST_MAX)
         option_complain(&reader->base, path, "must be all, or at most %d ids such as 0 or GPU-3a23c669",
                         OPTIONS_LIST_MAX);
     else

@@ -141,6 +141,12 @@ void options_check_distance(struct options_reader *reader)
     const char *host = options->host, *pattern = strstr(options->container_url_pattern, "://");
     if (strncmp(host, "tcp://", 6) != 0 || is_loopback(host + 6))
         return;
+    if (!options->tls)
+        option_warn(
+            &reader->base, "host",
+            "is spoken to without TLS: who reaches %s is root on its machine; set tls, and have the engine "
+            "ask for certificates (dockerd --tlsverify)",
+            host);
     if (pattern && is_loopback(pattern + 3))
         option_warn(&reader->base, "container_url_pattern",
                     "is this machine, and sandboxes run where the engine is, at %s: it must have the address "

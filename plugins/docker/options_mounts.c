@@ -109,6 +109,8 @@ static void complain_of(struct options_reader *reader, const char *path, const c
 
 static const char has_colon[] =
     "can't have a ':' in it: the engine takes source, target and mode as one text divided by them";
+static const char has_id[] =
+    "can't have {id} in it, which is replaced in the names of volumes alone: all sandboxes would share it";
 
 static void read_source(struct options_reader *reader, const char *path, struct mount *mount, bool overlay)
 {
@@ -120,7 +122,9 @@ static void read_source(struct options_reader *reader, const char *path, struct 
     if (!named && *source == '/') {
         mount->kind = overlay ? MOUNT_OVERLAY : MOUNT_FOLDER;
         why = shorten(source);
-        if (!why && overlay && strpbrk(source, ":,\\"))
+        if (!why && strstr(source, ID))
+            why = has_id;
+        else if (!why && overlay && strpbrk(source, ":,\\"))
             why = "the folder under an overlay can't have ':', ',' or '\\' in its path";
         else if (!why && !overlay && strchr(source, ':'))
             why = has_colon;
@@ -146,6 +150,8 @@ static void read_target(struct options_reader *reader, const char *path, const s
     const char *why = shorten(mount->target);
     if (!why && strcmp(mount->target, "/") == 0)
         why = "can't be the root of the container";
+    else if (!why && strstr(mount->target, ID))
+        why = "can't have {id} in it, which is replaced in the names of volumes alone";
     else if (!why && mount->kind != MOUNT_OVERLAY && strchr(mount->target, ':'))
         why = has_colon;
     for (uint32_t i = 0; !why && i < options->mounts_len; i++)

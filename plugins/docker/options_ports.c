@@ -67,6 +67,10 @@ static void check(struct options_reader *reader, const char *path, const struct 
         option_complain(&reader->base, path,
                         "the name must be letters, digits, '_' and '-', at most 63, beginning with a letter, "
                         "and no variable that sandboxes are given besides");
+    if (options->profile != PROFILE_RUNTIME && !port_given) {
+        option_complain(&reader->base, path, "container_port is missing");
+        return;
+    }
     for (uint32_t i = 0; i < options->ports_len; i++) {
         if (strcmp(options->ports[i].name, written->name) == 0)
             option_complain(&reader->base, path, "another exposed port is called %.63s", written->name);

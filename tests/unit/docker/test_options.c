@@ -124,7 +124,8 @@ static void every_option_is_taken(void **state)
         "\"data\", \"container_path\": \"/b\", \"mode\": \"ro,nocopy\"}, {\"host_path\": "
         "\"volume:w-{id}\", \"container_path\": \"/c\"}, {\"host_path\": \"/srv/repo\", "
         "\"container_path\": \"/d:e\", \"mode\": \"overlay\"}], \"exposed_ports\": [{\"name\": "
-        "\"AGENT_SERVER\", \"description\": \"d\"}, {\"name\": \"WEB\", \"container_port\": 80}], "
+        "\"AGENT_SERVER\", \"description\": \"d\", \"container_port\": 8000}, {\"name\": \"WEB\", "
+        "\"container_port\": 80}], "
         "\"port_ranges\": {\"WEB\": \"30000-30010\"}, \"bind_address\": \"::\", \"network\": \"lan\", "
         "\"gpus\": [0, \"GPU-3a\"], \"platform\": \"linux/arm64/v8\", \"runtime\": \"runsc\", "
         "\"limits\": {\"memory\": \"1GiB\", \"cpus\": 1.5, \"pids\": 0}, \"pause_mode\": \"stop\", "
@@ -195,7 +196,8 @@ static void the_environment_gives_the_defaults_that_the_docker_client_has(void *
     setenv("HOME", "/home/me", 1);
     setenv("DOCKER_HOST", "tcp://engine:2376", 1);
     setenv("DOCKER_HOST_ADDR", "box.example.org", 1);
-    assert_good(&options, "{\"bind_address\": \"0.0.0.0\"}");
+    assert_int_equal(parse(&options, "{\"bind_address\": \"0.0.0.0\"}"), 0);
+    assert_string_equal(complaints, "");
     assert_string_equal(options.host, "tcp://engine:2376");
     assert_string_equal(options.container_url_pattern, "http://box.example.org:{port}");
     assert_string_equal(options.docker_config, "/home/me/.docker");
@@ -269,6 +271,7 @@ static void gpus_are_all_or_ids(void **state)
     "\", \"container_path\": \"/x\", \"mode\": \"overlay\"}]}"
 #define DIVIDED                                                                                              \
     "can't have a ':' in it: the engine takes source, target and mode as one text divided by them\n"
+#define NO_ID "can't have {id} in it, which is replaced in the names of volumes alone"
 #define NO_VOLUME                                                                                            \
     "mounts[0].host_path: must be an absolute path, or a volume's name: letters, digits, '_', '.', '-' and " \
     "{id}, at least two, the first a letter or a digit\n"
@@ -337,6 +340,8 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
         {MOUNT("/a", "x", "rw"), "mounts[0].container_path: must be an absolute path\n"},
         {MOUNT("/a", "//", "rw"), "mounts[0].container_path: can't be the root of the container\n"},
         {MOUNT("/a/../b", "/x", "rw"), "mounts[0].host_path: must be a path without \"..\"\n"},
+        {MOUNT("/a/{id}", "/x", "rw"), "mounts[0].host_path: " NO_ID ": all sandboxes would share it\n"},
+        {MOUNT("a-{id}", "/x/{id}", "rw"), "mounts[0].container_path: " NO_ID "\n"},
         {MOUNT("./a", "/x", "rw"), NO_VOLUME},
         {MOUNT("a/b", "/x", "rw"), NO_VOLUME},
         {MOUNT("a", "/x", "rw"), NO_VOLUME},
@@ -363,15 +368,18 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
          "\"container_path\": \"//x\"}]}",
          "mounts[1].container_path: another mount has the same one\n"},
         {"{\"exposed_ports\": [{\"container_port\": 80}]}", "exposed_ports[0]: name is missing\n"},
-        {"{\"exposed_ports\": [{\"name\": \"1A\"}]}", NAMES},
-        {"{\"exposed_ports\": [{\"name\": \"A=B\"}]}", NAMES},
-        {"{\"exposed_ports\": [{\"name\": \"SESSION_API_KEY\"}]}", NAMES},
+        {"{\"exposed_ports\": [{\"name\": \"1A\", \"container_port\": 80}]}", NAMES},
+        {"{\"exposed_ports\": [{\"name\": \"A=B\", \"container_port\": 80}]}", NAMES},
+        {"{\"exposed_ports\": [{\"name\": \"SESSION_API_KEY\", \"container_port\": 80}]}", NAMES},
         {"{\"exposed_ports\": [{\"name\": \"A\", \"container_port\": 0}]}",
          "exposed_ports[0].container_port: must be a whole number from 1 to 65535\n"},
-        {"{\"exposed_ports\": [{\"name\": \"A\"}, {\"name\": \"A\", \"container_port\": 80}]}",
+        {"{\"exposed_ports\": [{\"name\": \"A\", \"container_port\": 81}, {\"name\": \"A\", "
+         "\"container_port\": 80}]}",
          "exposed_ports[1]: another exposed port is called A\n"},
-        {"{\"exposed_ports\": [{\"name\": \"A\"}, {\"name\": \"B\"}]}",
-         "exposed_ports[1]: A has the container port 8000 already\n"},
+        {"{\"exposed_ports\": [{\"name\": \"A\"}]}", "exposed_ports[0]: container_port is missing\n"},
+        {"{\"exposed_ports\": [{\"name\": \"A\", \"container_port\": 80}, {\"name\": \"B\", "
+         "\"container_port\": 80}]}",
+         "exposed_ports[1]: A has the container port 80 already\n"},
         {"{\"port_ranges\": {\"WEB\": \"1-2\"}}", "port_ranges.WEB: no exposed port has this name; there are "
                                                   "AGENT_SERVER, VSCODE, WORKER_1, WORKER_2\n"},
         {"{\"port_ranges\": {\"VSCODE\": \"30000\"}}", "port_ranges.VSCODE: " RANGE},
@@ -385,6 +393,7 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
         {"{\"gpus\": []}", "gpus: " GPUS},
         {"{\"gpus\": -1}", "gpus: " GPUS},
         {"{\"gpus\": \"0,,1\"}", "gpus: " GPUS},
+        {"{\"gpus\": [\"all\", 0]}", "gpus[0]: " GPUS},
         {"{\"gpus\": [true]}", "gpus[0]: " GPUS},
         {"{\"platform\": \"linux amd64\"}", "platform: must be like linux/amd64 or linux/arm64/v8\n"},
         {"{\"runtime\": \"run\\nsc\"}",
@@ -494,14 +503,18 @@ static void what_may_surprise_is_warned_of(void **state)
         {HOST_CONFIG("\"AutoRemove\": true"), "kwargs.HostConfig.AutoRemove: "},
         {HOST_CONFIG("\"RestartPolicy\": {\"Name\": \"always\"}"), "kwargs.HostConfig.RestartPolicy: "},
         {"{\"kwargs\": {\"NetworkDisabled\": true}}", "kwargs.NetworkDisabled: leaves sandboxes without"},
-        {"{\"host\": \"tcp://engine:1\", \"bind_address\": \"0.0.0.0\"}",
+        {"{\"host\": \"tcp://engine:1\", \"tls\": {}, \"bind_address\": \"0.0.0.0\"}",
          "container_url_pattern: is this machine"},
-        {"{\"host\": \"tcp://engine:1\", \"container_url_pattern\": \"http://engine:{port}\"}",
+        {"{\"host\": \"tcp://engine:1\", \"tls\": {}, \"container_url_pattern\": \"http://engine:{port}\"}",
          "bind_address: is the loopback of the engine's machine, at tcp://engine:1"},
-        {"{\"host\": \"tcp://engine:1\", \"container_url_pattern\": \"http://engine:{port}\", \"network\": "
+        {"{\"host\": \"tcp://engine:1\", \"tls\": {}, \"container_url_pattern\": \"http://engine:{port}\", "
+         "\"network\": "
          "\"host\", \"overlay_base\": \"/o\", \"mounts\": [{\"host_path\": \"/a\", \"container_path\": "
          "\"/x\", \"mode\": \"overlay\"}]}",
          "overlay_base: is made by this daemon"},
+        {"{\"host\": \"tcp://engine:1\", \"container_url_pattern\": \"http://engine:{port}\", "
+         "\"bind_address\": \"0.0.0.0\"}",
+         "host: is spoken to without TLS"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct options options;
