@@ -1,0 +1,130 @@
+/* test_refusal.c: what the API's refusals become: kind, code, words, and whether to try again. */
+#include "plugin/json.h"
+#include "refusal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static bool refuse(struct sbx_error *error, int status, const char *body)
+{
+    const struct sbx_json_api *json = json_table();
+    sbx_json *document = body ? json->parse(body, strlen(body), NULL) : NULL;
+    bool may_pass = refusal_of(error, json, status, document, "POST /start", "the-api-key");
+    assert_int_equal(may_pass, error->retryable);
+    assert_non_null(strstr(error->message, "POST /start"));
+    json->free(document);
+    return may_pass;
+}
+
+static void each_status_has_its_kind(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        enum sbx_error_kind kind;
+        bool may_pass;
+    } cases[] = {
+        {400, SBX_ERR_REFUSED, false},    {401, SBX_ERR_REFUSED, false},    {403, SBX_ERR_REFUSED, false},
+        {404, SBX_ERR_NOT_FOUND, false},  {409, SBX_ERR_CONFLICT, false},   {422, SBX_ERR_REFUSED, false},
+        {429, SBX_ERR_LIMIT, true},       {500, SBX_ERR_REFUSED, false},    {501, SBX_ERR_UNSUPPORTED, false},
+        {502, SBX_ERR_UNAVAILABLE, true}, {503, SBX_ERR_UNAVAILABLE, true}, {504, SBX_ERR_TIMEOUT, true},
+        {302, SBX_ERR_REFUSED, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sbx_error error;
+        assert_int_equal(refuse(&error, cases[i].status, "{\"detail\": \"its words\"}"), cases[i].may_pass);
+        assert_int_equal(error.kind, cases[i].kind);
+        assert_non_null(strstr(error.message, "its words"));
+    }
+}
+
+static void words_are_found_in_each_form(void **state)
+{
+    (void)state;
+    struct sbx_error error;
+    refuse(&error, 422, "{\"detail\": [{\"loc\": [\"body\", \"image\"], \"msg\": \"Field required\"}]}");
+    assert_non_null(strstr(error.message, "image: Field required"));
+    refuse(&error, 429, "{\"detail\": {\"error\": \"LIMIT\", \"message\": \"too many\"}}");
+    assert_non_null(strstr(error.message, "too many"));
+    refuse(&error, 400, "{\"detail\": \"two\\nlines\\u0007\"}");
+    assert_non_null(strstr(error.message, "two lines "));
+    static const char *const strange[] = {
+        "[]", "{\"detail\": 1}", "{\"detail\": []}", "{\"detail\": [[]]}", "7", NULL};
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+        refuse(&error, 400, strange[i]);
+        assert_non_null(strstr(error.message, "status 400"));
+    }
+}
+
+static void long_words_are_cut_between_characters(void **state)
+{
+    (void)state;
+    char body[2100] = "{\"detail\": \"";
+    struct sbx_error error;
+    size_t len = strlen(body);
+    for (; len < 2000; len += 2)
+        memcpy(body + len, "\xc3\xa4", 2);
+    memcpy(body + len, "\"}", 3);
+    refuse(&error, 400, body);
+    size_t end = strlen(error.message);
+    assert_true(end < 400);
+    assert_memory_equal(error.message + end - 2, "\xc3\xa4", 2);
+}
+
+static void a_key_in_its_words_is_not_told(void **state)
+{
+    (void)state;
+    struct sbx_error error;
+    refuse(&error, 401, "{\"detail\": \"no such key: the-api-key\"}");
+    assert_null(strstr(error.message, "the-api-key"));
+    assert_non_null(strstr(error.message, "option api_key"));
+}
+
+static void only_an_api_says_that_something_is_not_there(void **state)
+{
+    (void)state;
+    struct sbx_error error;
+    refuse(&error, 404, "{\"detail\": \"Session not found\"}");
+    assert_true(refusal_is_missing(&error));
+    refuse(&error, 404, "{\"detail\": \"x\", \"error\": {\"code\": \"SANDBOX_NOT_FOUND\"}}");
+    assert_true(refusal_is_missing(&error));
+    refuse(&error, 404, NULL); /* a page of a proxy */
+    assert_false(refusal_is_missing(&error));
+    refuse(&error, 404, "{\"detail\": \"x\", \"error\": {\"code\": \"IMAGE_NOT_FOUND\"}}");
+    assert_false(refusal_is_missing(&error));
+    assert_string_equal(error.code, "IMAGE_NOT_FOUND");
+    assert_false(refusal_is_missing(NULL));
+}
+
+static void codes_of_its_own_are_kept_where_they_are_codes(void **state)
+{
+    (void)state;
+    struct sbx_error error;
+    assert_false(
+        refuse(&error, 502, "{\"detail\": \"x\", \"error\": {\"code\": \"EXITED\", \"retryable\": false}}"));
+    assert_string_equal(error.code, "EXITED");
+    assert_int_equal(error.kind, SBX_ERR_REFUSED);
+    assert_true(
+        refuse(&error, 502, "{\"detail\": \"x\", \"error\": {\"code\": \"EXITED\", \"retryable\": true}}"));
+    refuse(&error, 400, "{\"error\": {\"code\": \"not a code\"}}");
+    assert_string_equal(error.code, SBX_CODE_BACKEND_REFUSED);
+    refuse(&error, 400, "{\"error\": {\"code\": \"ABCDEFGHIJKLMNOPQRSTUVWXYZ_ABCDEFGHIJKLMN\"}}");
+    assert_string_equal(error.code, SBX_CODE_BACKEND_REFUSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_status_has_its_kind),
+        cmocka_unit_test(words_are_found_in_each_form),
+        cmocka_unit_test(long_words_are_cut_between_characters),
+        cmocka_unit_test(a_key_in_its_words_is_not_told),
+        cmocka_unit_test(only_an_api_says_that_something_is_not_there),
+        cmocka_unit_test(codes_of_its_own_are_kept_where_they_are_codes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
