@@ -174,7 +174,9 @@ void logs_finish(struct docker *docker); /* in close(): the tails that were stil
 
 /* ---- start_log.c: output while a sandbox starts goes to the log where that shows debug lines ---- */
 
-void start_log_begin(struct docker *docker, const char *sandbox_id, uint64_t deadline_ms);
+/* `session_key` is made unreadable where it stands in a line. */
+void start_log_begin(struct docker *docker, const char *sandbox_id, const char *session_key,
+                     uint64_t deadline_ms);
 void start_log_end(struct docker *docker, const char *sandbox_id); /* it answered, or is gone */
 void start_log_finish(struct docker *docker);
 

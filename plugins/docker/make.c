@@ -90,7 +90,7 @@ static void ran(void *arg, const struct sbx_error *error, int status, const stru
     if (start_given_up(starting))
         return;
     if (!error) {
-        start_log_begin(docker, starting->name, starting->deadline_ms);
+        start_log_begin(docker, starting->name, starting->session_key, starting->deadline_ms);
         make_look(starting);
     } else if (refusal_is_port_taken(error)) {
         try_other_ports(starting, error);

@@ -1,6 +1,8 @@
 /* start_log.c: the output of a sandbox that starts, line by line into the log where that shows debug lines
  * (docker.h). Owns each such log until the sandbox answered, its time is over, its container ended or it said
- * LINES_MAX lines. Failures end it without a word: nothing depends on it. */
+ * LINES_MAX lines. Failures end it without a word: nothing depends on it.
+ *
+ * Many a program prints its environment, and with it the sandbox's key, which must not stand in a log. */
 #include "output.h"
 
 #include <stdlib.h>
@@ -16,6 +18,7 @@ struct start_log { /* docker->start_logs */
     unsigned lines;
     size_t len; /* of `line`; what is over is left out */
     char id[SANDBOX_ID_MAX + 1];
+    char *session_key;
     char line[LINE_MAX_BYTES];
 };
 
@@ -36,11 +39,29 @@ static void end(struct start_log *log)
     *at = log->next;
     output_cancel(log->output);
     docker->host->timer_cancel(docker->public, log->deadline);
+    explicit_bzero(log->session_key, strlen(log->session_key));
+    free(log->session_key);
+    explicit_bzero(log->line, sizeof log->line);
     free(log);
+}
+
+static void hide_key(struct start_log *log)
+{
+    const char *key = log->session_key;
+    char *at = log->line, *end = log->line + log->len;
+    size_t len = strlen(key);
+    for (char *found; len > 0 && (found = memmem(at, (size_t)(end - at), key, len)); at = found + len)
+        memset(found, '*', len);
+    if (log->len < sizeof log->line)
+        return;
+    for (size_t part = len; part-- > 1;) /* the line may have been cut amid it */
+        if (memcmp(end - part, key, part) == 0)
+            memset(end - part, '*', part);
 }
 
 static void end_line(struct start_log *log)
 {
+    hide_key(log);
     while (log->len > 0 && log->line[log->len - 1] == '\r')
         log->len--;
     for (char *zero; (zero = memchr(log->line, '\0', log->len));)
@@ -98,7 +119,8 @@ static void on_deadline(void *arg)
     end(log);
 }
 
-void start_log_begin(struct docker *docker, const char *sandbox_id, uint64_t deadline_ms)
+void start_log_begin(struct docker *docker, const char *sandbox_id, const char *session_key,
+                     uint64_t deadline_ms)
 {
     static const struct output_sink sink = {on_write, on_done};
     const struct sbx_host *host = docker->host;
@@ -107,7 +129,7 @@ void start_log_begin(struct docker *docker, const char *sandbox_id, uint64_t dea
         return;
     start_log_end(docker, sandbox_id); /* of an earlier start */
     struct start_log *log = calloc(1, sizeof *log);
-    if (!log)
+    if (!log || !(log->session_key = strdup(session_key)))
         abort();
     log->docker = docker;
     memcpy(log->id, sandbox_id, len + 1);

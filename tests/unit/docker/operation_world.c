@@ -147,10 +147,12 @@ void ending_drop(struct container *container)
     (void)container;
 }
 
-void start_log_begin(struct docker *docker, const char *sandbox_id, uint64_t deadline_ms)
+void start_log_begin(struct docker *docker, const char *sandbox_id, const char *session_key,
+                     uint64_t deadline_ms)
 {
     (void)docker;
     (void)sandbox_id;
+    (void)session_key;
     (void)deadline_ms;
 }
 
