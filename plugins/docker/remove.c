@@ -33,6 +33,8 @@ struct removal {
     void *arg;
 
     char id[ENGINE_ID_SIZE]; /* the container that goes */
+    sbx_json *labelled;      /* the engine's list of volumes that bear its id; NULL: none */
+    size_t labelled_at;      /* the next of them */
     uint32_t volume;         /* the next: 0 is the workspace's, then options->mounts */
     int result;              /* of the pool's part */
     struct sbx_error error;
@@ -44,6 +46,7 @@ static void end(struct removal *removal, const struct sbx_error *err)
 {
     if (err && refusal_is_unknown(err))
         watch_doubt(removal->docker);
+    removal->docker->host->json->free(removal->labelled);
     removal->done(removal->arg, err);
     free(removal);
 }
@@ -133,27 +136,69 @@ static void volume_removed(void *arg, const struct sbx_error *error, int status,
     remove_volumes(removal);
 }
 
+/* False where it can't be the name of a volume. */
+static bool remove_volume(struct removal *removal, const char *name)
+{
+    char encoded[3 * VOLUME_NAME_SIZE], path[sizeof encoded + 16];
+    if (!engine_encode(encoded, sizeof encoded, name))
+        return false;
+    snprintf(path, sizeof path, "/volumes/%s", encoded);
+    call(removal, "DELETE", path, volume_removed);
+    return true;
+}
+
 static void remove_volumes(struct removal *removal)
 {
     struct docker *docker = removal->docker;
     const struct options *options = &docker->options;
+    const struct sbx_json_api *json = docker->host->json;
+    while (removal->labelled_at < json->length(removal->labelled)) {
+        const sbx_json *volume = json->at(removal->labelled, removal->labelled_at++);
+        const char *name = json->string(json->get(volume, "Name"), "");
+        if (*name && remove_volume(removal, name))
+            return;
+    }
     while (removal->volume <= options->mounts_len) {
         uint32_t number = removal->volume++;
         const struct mount *mount = number > 0 ? &options->mounts[number - 1] : NULL;
         const char *source = mount ? mount->source : "openhands-workspace-{id}";
-        char name[VOLUME_NAME_SIZE], encoded[3 * VOLUME_NAME_SIZE], path[sizeof encoded + 16];
-        if ((mount && mount->kind != MOUNT_VOLUME) ||
-            !volume_name(name, sizeof name, source, removal->name) ||
-            !engine_encode(encoded, sizeof encoded, name))
-            continue;
-        snprintf(path, sizeof path, "/volumes/%s", encoded);
-        call(removal, "DELETE", path, volume_removed);
-        return;
+        char name[VOLUME_NAME_SIZE];
+        if ((!mount || mount->kind == MOUNT_VOLUME) &&
+            volume_name(name, sizeof name, source, removal->name) && remove_volume(removal, name))
+            return;
     }
     if (options->overlay_base)
         docker->host->work(docker->public, overlay_run, overlay_done, removal);
     else
         end_well(removal);
+}
+
+static void volumes_listed(void *arg, const struct sbx_error *error, int status, const struct sbx_json *body)
+{
+    (void)status;
+    struct removal *removal = arg;
+    const struct sbx_json_api *json = removal->docker->host->json;
+    if (error) {
+        end(removal, error);
+        return;
+    }
+    removal->labelled = json->copy(json->get(body, "Volumes"));
+    remove_volumes(removal);
+}
+
+/* Those of overlays have no name of ours, and go with their container, but not where the engine was killed over the
+ * making or the removal of that: what says whose they are is their label. */
+static void list_volumes(struct removal *removal)
+{
+    char filters[SANDBOX_ID_MAX + 64], encoded[3 * sizeof filters], path[sizeof encoded + 32];
+    if (!removal->docker->options.overlay_base) {
+        remove_volumes(removal);
+        return;
+    }
+    snprintf(filters, sizeof filters, "{\"label\":[\"" LABEL_SANDBOX "=%s\"]}", removal->name);
+    engine_encode(encoded, sizeof encoded, filters);
+    snprintf(path, sizeof path, "/volumes?filters=%s", encoded);
+    call(removal, "GET", path, volumes_listed);
 }
 
 /* ---- the container ---- */
@@ -178,7 +223,7 @@ static void container_deleted(void *arg, const struct sbx_error *error, int stat
     } else if (removal->scope == REMOVAL_CONTAINER) {
         end_well(removal);
     } else {
-        remove_volumes(removal);
+        list_volumes(removal);
     }
 }
 
@@ -209,7 +254,7 @@ static void found_none(struct removal *removal)
     } else if (removal->scope == REMOVAL_CONTAINER) {
         end_well(removal);
     } else {
-        remove_volumes(removal);
+        list_volumes(removal);
     }
 }
 
@@ -285,7 +330,7 @@ void removal_run(struct docker *docker, const struct removal_order *order,
         container->killed_until_ns = 0;
     }
     if (removal->scope == REMOVAL_REST)
-        remove_volumes(removal);
+        list_volumes(removal);
     else
         find(removal);
 }

@@ -297,6 +297,14 @@ void no_answer(void)
     answer_with(&error, 0, NULL);
 }
 
+void volumes_are(const char *list)
+{
+    char text[512];
+    snprintf(text, sizeof text, "{\"Volumes\":%s,\"Warnings\":null}", list);
+    expect("GET", "/volumes?filters={\"label\":[\"sandboxd.sandbox=" NAME "\"]}");
+    answer(200, text);
+}
+
 void inspected_as(const char *state, const char *backend)
 {
     char text[512];

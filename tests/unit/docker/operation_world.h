@@ -71,6 +71,7 @@ void expect(const char *method, const char *path);
 /* Answer it: with a JSON text (NULL: none), in the engine's words of refusal, or not at all. */
 void answer(int status, const char *text);
 void refuse(int status, const char *message);
+void volumes_are(const char *list); /* it asks for those that bear its id: a JSON list */
 void no_answer(void);
 /* It asks for the container of NAME: there is one in this state, of that backend and of world.created_at_us. */
 void inspected_as(const char *state, const char *backend);

@@ -169,6 +169,11 @@ static void test_removal_ends_the_program_then_takes_all(void **state)
     answer(204, NULL);
     expect("DELETE", "/containers/" ID "?force=1&v=1");
     answer(204, NULL);
+    volumes_are("[{\"Name\":\"beef\"},{\"Name\":\"cafe\"},{}]"); /* left by an engine that was killed */
+    expect("DELETE", "/volumes/beef");
+    answer(204, NULL);
+    expect("DELETE", "/volumes/cafe");
+    refuse(404, "no such volume");
     expect("DELETE", "/volumes/openhands-workspace-" NAME);
     answer(204, NULL);
     expect("DELETE", "/volumes/cache-" NAME "-" NAME);

@@ -56,6 +56,8 @@ static void expect_cleaning(bool has_container)
         expect("GET", "/containers/" NAME "/json");
         refuse(404, NO_SUCH_CONTAINER);
     }
+    if (world.docker.options.overlay_base)
+        volumes_are("null");
     expect("DELETE", "/volumes/openhands-workspace-" NAME);
     refuse(404, "get openhands-workspace-" NAME ": no such volume");
 }
