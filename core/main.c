@@ -227,7 +227,7 @@ static void make_parts(struct daemon *daemon, const char *file, const char *plug
     daemon->set = backend_set_create(&set, &events);
     struct mirror_deps mirror = {daemon->loop, daemon->pool, daemon->client, daemon->store, daemon->service};
     daemon->mirror = mirror_create(&mirror);
-    struct api_deps api = {daemon->loop, daemon->service, daemon->store, SANDBOXD_VERSION};
+    struct api_deps api = {daemon->loop, daemon->service, daemon->mirror, daemon->store, SANDBOXD_VERSION};
     daemon->api = api_create(&api);
     daemon->server = http_server_create(daemon->loop, &(struct http_handler){api_head, daemon->api});
     api_set_server(daemon->api, daemon->server);

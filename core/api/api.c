@@ -80,7 +80,11 @@ void api_head(void *arg, struct http_request *request)
     if (log_enabled(LOG_INFO))
         call->began_us = clock_us();
 
-    switch (router_find(http_method(request), http_path(request), &call->route, call->id)) {
+    struct router_names names;
+    enum router_result found = router_find(http_method(request), http_path(request), &call->route, &names);
+    memcpy(call->id, names.id, sizeof call->id);
+    memcpy(call->item, names.item, sizeof call->item);
+    switch (found) {
     case ROUTER_NO_PATH: errors_reply(call, 404, "there is nothing at this path"); return;
     case ROUTER_NO_METHOD: reply_wrong_method(call); return;
     case ROUTER_FOUND: break;

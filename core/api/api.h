@@ -9,6 +9,7 @@
 
 #include "base/loop.h"
 #include "http/server.h"
+#include "mirror/mirror.h"
 #include "sandbox/service.h"
 #include "store/store.h"
 
@@ -17,8 +18,9 @@ struct api;
 struct api_deps {
     struct loop *loop;
     struct service *service;
-    struct store *store; /* for /metrics */
-    const char *version; /* of the daemon; stays valid */
+    struct mirror *mirror; /* where agents' reports go */
+    struct store *store;   /* for what they reported, and for /metrics */
+    const char *version;   /* of the daemon; stays valid */
 };
 
 struct api *api_create(const struct api_deps *deps);

@@ -40,6 +40,7 @@ struct call {
     const struct route *route; /* NULL: there is none */
     struct viewer viewer;      /* who asks; its text belongs to the request's generation */
     char id[CALL_ID_SIZE];     /* the {id} of the path; for a start that of the new sandbox; "": none */
+    char item[CALL_ID_SIZE];   /* the other that the path names: a conversation; "": none */
     uint64_t began_us;         /* 0: nobody wants to know */
     const char *body;          /* of a call that changes something; NULL: it has none */
     size_t body_len;

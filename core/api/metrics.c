@@ -139,6 +139,21 @@ static void add_service(struct evbuffer *out, const struct service *service)
            stats.health_failures);
 }
 
+static void add_mirror(struct evbuffer *out, const struct mirror *mirror)
+{
+    struct mirror_stats stats = mirror_stats(mirror);
+    single(out, "sandboxd_events_stored_total", "counter", "Events of agents that were stored.",
+           stats.events);
+    single(out, "sandboxd_events_duplicates_total", "counter", "Events that were reported again.",
+           stats.duplicates);
+    single(out, "sandboxd_conversation_reports_total", "counter",
+           "Reports of conversations that were stored.", stats.conversations);
+    single(out, "sandboxd_reports_refused_total", "counter", "Reports that were wrong, or over a bound.",
+           stats.refused);
+    single(out, "sandboxd_reports_failed_total", "counter", "Reports that the store failed to keep.",
+           stats.failed);
+}
+
 static void add_store(struct evbuffer *out, struct store *store)
 {
     struct store_stats stats = store_stats(store);
@@ -155,6 +170,7 @@ void metrics_get(struct call *call)
     add_http(out, call->api);
     add_backends(out, call->api->deps.service);
     add_service(out, call->api->deps.service);
+    add_mirror(out, call->api->deps.mirror);
     add_store(out, call->api->deps.store);
     call_reply_out(call, 200, "text/plain; version=0.0.4; charset=utf-8");
 }

@@ -1,5 +1,5 @@
 /* api/router.c: see router.h. The first pattern that matches is the path's: an element that is written out
- * stands above {id}. */
+ * stands above one that is not. */
 #include "api/router.h"
 
 #include "api/routes.h"
@@ -19,6 +19,14 @@ static const struct route routes[] = {
     {"GET", "/api/v1/sandbox", ACCESS_OPEN, false, session_get},
     {"GET", "/api/v1/sandbox-specs/search", ACCESS_USER, false, specs_search},
     {"GET", "/api/v1/sandbox-specs", ACCESS_USER, false, specs_batch},
+    {"POST", "/api/v1/webhooks/conversations", ACCESS_OPEN, false, webhooks_conversations},
+    {"POST", "/api/v1/webhooks/events/{conversation_id}", ACCESS_OPEN, false, webhooks_events},
+    {"POST", "/api/v1/webhooks/{id}/conversations", ACCESS_OPEN, false, webhooks_conversations},
+    {"POST", "/api/v1/webhooks/{id}/events/{conversation_id}", ACCESS_OPEN, false, webhooks_events},
+    {"GET", "/api/v1/conversations/search", ACCESS_USER, false, conversations_search},
+    {"GET", "/api/v1/events/search", ACCESS_USER, false, events_search},
+    {"GET", "/api/v1/events/count", ACCESS_USER, false, events_count},
+    {"GET", "/api/v1/events", ACCESS_USER, false, events_batch},
     {"GET", "/api/v1/backends", ACCESS_ADMIN, false, backends_list},
     {"POST", "/runtime-api/start", ACCESS_RUNTIME, true, runtime_start},
     {"GET", "/runtime-api/sessions/batch", ACCESS_RUNTIME, false, runtime_sessions},
@@ -40,41 +48,41 @@ static const struct route routes[] = {
 };
 enum { ROUTES = sizeof routes / sizeof routes[0] };
 
-static bool matches(const char *pattern, const char *path, size_t path_len, char *id)
+static bool matches(const char *pattern, const char *path, struct router_names *names)
 {
-    static const char variable[] = "{id}";
-    const char *open = strchr(pattern, '{');
-    if (!open)
-        return strlen(pattern) == path_len && memcmp(pattern, path, path_len) == 0;
-    size_t prefix = (size_t)(open - pattern);
-    const char *suffix = open + sizeof variable - 1;
-    size_t suffix_len = strlen(suffix);
-    if (path_len <= prefix + suffix_len || memcmp(pattern, path, prefix) != 0 ||
-        memcmp(suffix, path + path_len - suffix_len, suffix_len) != 0)
-        return false;
-    size_t id_len = path_len - prefix - suffix_len;
-    if (id_len >= CALL_ID_SIZE || memchr(path + prefix, '/', id_len))
-        return false;
-    memcpy(id, path + prefix, id_len);
-    id[id_len] = '\0';
-    return true;
+    static const char id[] = "{id}";
+    names->id[0] = names->item[0] = '\0';
+    while (*pattern) {
+        if (*pattern != '{') {
+            if (*pattern++ != *path++)
+                return false;
+            continue;
+        }
+        char *name = strncmp(pattern, id, sizeof id - 1) == 0 ? names->id : names->item;
+        size_t len = strcspn(path, "/");
+        if (len == 0 || len >= CALL_ID_SIZE)
+            return false;
+        memcpy(name, path, len);
+        name[len] = '\0';
+        path += len;
+        pattern = strchr(pattern, '}') + 1;
+    }
+    return *path == '\0';
 }
 
 /* The pattern of a path, the first that matches; NULL: there is none. */
-static const char *pattern_of(const char *path, char *id)
+static const char *pattern_of(const char *path, struct router_names *names)
 {
-    size_t len = strlen(path);
-    id[0] = '\0';
     for (size_t i = 0; i < ROUTES; i++)
-        if (matches(routes[i].pattern, path, len, id))
+        if (matches(routes[i].pattern, path, names))
             return routes[i].pattern;
     return NULL;
 }
 
 enum router_result router_find(const char *method, const char *path, const struct route **route,
-                               char id[CALL_ID_SIZE])
+                               struct router_names *names)
 {
-    const char *pattern = pattern_of(path, id);
+    const char *pattern = pattern_of(path, names);
     if (!pattern)
         return ROUTER_NO_PATH;
     if (strcmp(method, "HEAD") == 0)
@@ -89,8 +97,8 @@ enum router_result router_find(const char *method, const char *path, const struc
 
 void router_allow(const char *path, char out[ROUTER_ALLOW_SIZE])
 {
-    char id[CALL_ID_SIZE];
-    const char *pattern = pattern_of(path, id);
+    struct router_names names;
+    const char *pattern = pattern_of(path, &names);
     size_t used = 0;
     for (size_t i = 0; pattern && i < ROUTES; i++)
         if (strcmp(routes[i].pattern, pattern) == 0) {

@@ -13,7 +13,7 @@ enum route_access {
 
 struct route {
     const char *method;
-    const char *pattern; /* {id} is one element of the path */
+    const char *pattern; /* {id}, and one {…} of another name, are an element of the path each */
     enum route_access access;
     bool changes; /* something: its body is read, and it is refused while the daemon drains, logged at info */
     void (*handle)(struct call *call);
@@ -21,10 +21,15 @@ struct route {
 
 enum router_result { ROUTER_FOUND, ROUTER_NO_PATH, ROUTER_NO_METHOD };
 
-/* Finds the route and writes the path's {id}, which is "" when the pattern has none. Paths are taken as they
- * are: one with a slash more at its end is another path. HEAD is served as GET. */
+/* What a path names: "" where its pattern has none. */
+struct router_names {
+    char id[CALL_ID_SIZE], item[CALL_ID_SIZE]; /* {id}, and the other */
+};
+
+/* Finds the route and writes what the path names. Paths are taken as they are: one with a slash more at its end is
+ * another path. HEAD is served as GET. */
 enum router_result router_find(const char *method, const char *path, const struct route **route,
-                               char id[CALL_ID_SIZE]);
+                               struct router_names *names);
 /* The methods of a path, for Allow. */
 enum { ROUTER_ALLOW_SIZE = 64 };
 void router_allow(const char *path, char out[ROUTER_ALLOW_SIZE]);

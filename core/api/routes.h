@@ -22,6 +22,12 @@ void logs_end_all(struct api *api);
 void session_get(struct call *call);
 void specs_search(struct call *call);
 void specs_batch(struct call *call);
+void webhooks_conversations(struct call *call);
+void webhooks_events(struct call *call);
+void conversations_search(struct call *call);
+void events_search(struct call *call);
+void events_count(struct call *call);
+void events_batch(struct call *call);
 void backends_list(struct call *call);
 
 void runtime_session(struct call *call);

@@ -18,7 +18,10 @@ static void unknown_paths_are_404(void **state)
                                         "/api/v1/sandboxes/a/b",
                                         "/api/v1/sandboxes/a/b/pause",
                                         "/api/v1/sandboxes//pause",
-                                        "/api/v1/events/search"};
+                                        "/api/v1/events/",
+                                        "/api/v1/webhooks/a/b",
+                                        "/api/v1/webhooks//conversations",
+                                        "/api/v1/webhooks/a/events/b/c"};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         struct http_request request = {0};
         world_request(&request, "GET", paths[i]);

@@ -330,3 +330,105 @@ struct store_stats store_stats(struct store *store)
     (void)store;
     return (struct store_stats){.writes = 5};
 }
+
+/* ---- mirror/mirror.h ---- */
+
+struct mirror_report {
+    char unused;
+};
+static struct mirror_report the_report;
+
+struct mirror_report *mirror_report_open(struct mirror *mirror, const struct sandbox *sandbox, size_t size,
+                                         struct sbx_error *err)
+{
+    (void)mirror;
+    if (refused(err))
+        return NULL;
+    world.report.opened++;
+    world.report.size = size;
+    snprintf(world.report.sandbox, sizeof world.report.sandbox, "%s", sandbox->id);
+    return &the_report;
+}
+
+static void take_report(const void *json, size_t len, mirror_report_done done, void *arg)
+{
+    snprintf(world.report.text, sizeof world.report.text, "%.*s", (int)len, (const char *)json);
+    world.report.done = done;
+    world.report.arg = arg;
+}
+
+void mirror_report_events(struct mirror_report *report, const char *conversation_id, const void *json,
+                          size_t len, mirror_report_done done, void *arg)
+{
+    assert_ptr_equal(report, &the_report);
+    snprintf(world.report.conversation_id, sizeof world.report.conversation_id, "%s", conversation_id);
+    take_report(json, len, done, arg);
+}
+
+void mirror_report_conversation(struct mirror_report *report, const void *json, size_t len,
+                                mirror_report_done done, void *arg)
+{
+    assert_ptr_equal(report, &the_report);
+    take_report(json, len, done, arg);
+}
+
+void mirror_report_close(struct mirror_report *report)
+{
+    assert_ptr_equal(report, &the_report);
+    world.report.closed++;
+    world.report.done = NULL;
+}
+
+struct mirror_stats mirror_stats(const struct mirror *mirror)
+{
+    (void)mirror;
+    return (struct mirror_stats){.events = 21};
+}
+
+/* ---- store/reports.h ---- */
+
+static void ask(const char *what, const struct store_event_filter *filter, const char *id, size_t limit,
+                store_events_done done, void *arg)
+{
+    world.question.asked++;
+    world.question.filter = *filter;
+    snprintf(world.question.what, sizeof world.question.what, "%s", what);
+    snprintf(world.question.owner, sizeof world.question.owner, "%s", filter->owner ? filter->owner : "");
+    snprintf(world.question.conversation_id, sizeof world.question.conversation_id, "%s",
+             filter->conversation_id ? filter->conversation_id : "");
+    snprintf(world.question.kind, sizeof world.question.kind, "%s", filter->kind ? filter->kind : "");
+    snprintf(world.question.id, sizeof world.question.id, "%s", id);
+    world.question.limit = limit;
+    world.question.events = done;
+    world.question.arg = arg;
+}
+
+void store_events_search(struct store *store, const struct store_event_filter *filter, size_t limit,
+                         store_events_done done, void *arg)
+{
+    (void)store;
+    ask("search", filter, "", limit, done, arg);
+}
+
+void store_events_count(struct store *store, const struct store_event_filter *filter, store_events_done done,
+                        void *arg)
+{
+    (void)store;
+    ask("count", filter, "", 0, done, arg);
+}
+
+void store_events_get(struct store *store, const struct store_event_filter *filter, const char *id,
+                      store_events_done done, void *arg)
+{
+    (void)store;
+    ask("get", filter, id, 1, done, arg);
+}
+
+void store_conversations_search(struct store *store, bool all_owners, const char *owner, int64_t place,
+                                size_t limit, store_conversations_done done, void *arg)
+{
+    (void)store;
+    struct store_event_filter filter = {.all_owners = all_owners, .owner = owner, .place.seq = place};
+    ask("conversations", &filter, "", limit, NULL, arg);
+    world.question.conversations = done;
+}

@@ -49,6 +49,26 @@ struct world {
     struct backend_operation operations[4];
     size_t operations_len;
     unsigned cancelled, stream_ready;
+
+    /* The last report that reached the mirror. */
+    struct {
+        unsigned opened, closed;
+        size_t size;
+        char sandbox[64], conversation_id[MIRROR_CONVERSATION_ID_SIZE], text[256];
+        mirror_report_done done; /* NULL: none is pending */
+        void *arg;
+    } report;
+    /* The last question that reached the store about what was reported. */
+    struct {
+        char what[16], owner[64], conversation_id[MIRROR_CONVERSATION_ID_SIZE], kind[64], id[REPORTS_ID_SIZE];
+        struct store_event_filter filter; /* but for its texts */
+        size_t limit;
+        unsigned asked;
+        store_events_done events;
+        store_conversations_done conversations;
+        void *arg;
+    } question;
+
     bool isolates;                /* both backends */
     struct sbx_error unavailable; /* of the second backend; kind 0: it can be reached */
     bool not_listed;              /* the second backend */
