@@ -29,7 +29,9 @@ static void reply_found(struct call *call, const struct sandbox *sandbox)
 
 void runtime_session(struct call *call)
 {
-    reply_found(call, table_get_session(table_of(call), &call->viewer, call->id));
+    const struct sandbox *sandbox = table_get_session(table_of(call), &call->viewer, call->id);
+    snprintf(call->id, sizeof call->id, "%s", sandbox ? sandbox->id : ""); /* for the log */
+    reply_found(call, sandbox);
 }
 
 void runtime_get(struct call *call)
