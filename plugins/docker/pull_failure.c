@@ -3,6 +3,7 @@
 #include "pull_failure.h"
 
 #include "common/failure.h"
+#include "refusal.h"
 
 #include <string.h>
 

@@ -7,11 +7,10 @@
 #include <sandboxd/error.h>
 #include <stdbool.h>
 
-/* Codes of a failed start, beside IMAGE_NOT_FOUND. */
+/* Codes of a failed start, beside IMAGE_NOT_FOUND and NO_SPACE. */
 #define CODE_PULL_DENIED "PULL_DENIED" /* the registry wants (other) credentials */
 #define CODE_REGISTRY_UNAVAILABLE                                                                            \
-    "REGISTRY_UNAVAILABLE"       /* it can't be reached, or has enough of us; retryable */
-#define CODE_NO_SPACE "NO_SPACE" /* on the engine's disk; retryable */
+    "REGISTRY_UNAVAILABLE" /* it can't be reached, or has enough of us; retryable */
 
 /* What else is known of the pull. */
 struct pull_facts {

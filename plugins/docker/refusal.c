@@ -141,23 +141,21 @@ static bool is_conflict(int status, const char *message)
     return status == 409 || has_any(message, words); /* 20.10 answers some with 500 */
 }
 
+static bool is_disk_full(const char *message)
+{
+    static const char *const words[] = {"no space left on device", "disk quota exceeded", NULL};
+    return has_any(message, words);
+}
+
 /* The same request may succeed later without anybody changing anything of it. */
 static bool may_pass(int status, const char *message)
 {
-    static const char *const words[] = {"no space left on device",
-                                        "disk quota exceeded",
-                                        "too many open files",
-                                        "cannot allocate memory",
-                                        "toomanyrequests",
-                                        "connection refused",
-                                        "connection reset",
-                                        "i/o timeout",
-                                        "tls handshake timeout",
-                                        "client.timeout exceeded",
-                                        "no such host",
-                                        "temporary failure in name resolution",
-                                        "context deadline",
-                                        NULL};
+    static const char *const words[] = {"too many open files",   "cannot allocate memory",
+                                        "toomanyrequests",       "connection refused",
+                                        "connection reset",      "i/o timeout",
+                                        "tls handshake timeout", "client.timeout exceeded",
+                                        "no such host",          "temporary failure in name resolution",
+                                        "context deadline",      NULL};
     return status == 429 || has_any(message, words);
 }
 
@@ -166,6 +164,9 @@ static enum sbx_error_kind classify(int status, const char *message, const char 
     *code = SBX_CODE_BACKEND_REFUSED;
     if (is_port_taken(message)) {
         *code = CODE_PORT_TAKEN;
+    } else if (is_disk_full(message)) {
+        *code = CODE_NO_SPACE;
+        return SBX_ERR_UNAVAILABLE;
     } else if (is_command_missing(message)) {
         *code = SBX_CODE_COMMAND_NOT_FOUND;
         return SBX_ERR_INVALID;

@@ -4,6 +4,7 @@
 #include "plugin/json.h"
 #include "pull_failure.h"
 #include "pull_progress.h"
+#include "refusal.h"
 #include "registry_auth.h"
 
 #include <setjmp.h>

@@ -194,7 +194,7 @@ static void what_may_pass_is_retryable(void **state)
 {
     (void)state;
     static const struct expected list[] = {
-        {500, "write /var/lib/docker/x: no space left on device", SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED},
+        {500, "write /var/lib/docker/x: no space left on device", SBX_ERR_UNAVAILABLE, CODE_NO_SPACE},
         {500, "toomanyrequests: You have reached your pull rate limit.", SBX_ERR_REFUSED,
          SBX_CODE_BACKEND_REFUSED},
         {500, "Get \"http://localhost:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused",

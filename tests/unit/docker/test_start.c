@@ -275,7 +275,7 @@ static void test_failed_cleaning_is_left_to_the_host(void **state)
     refuse(500, "no space left on device");
     inspected_as("created", "d");
     refuse(500, "device or resource busy");
-    assert_failed(SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_REFUSED);
+    assert_failed(SBX_ERR_UNAVAILABLE, CODE_NO_SPACE);
     assert_non_null(strstr(world.error.message, "no space left on device"));
     assert_non_null(strstr(world.error.message, "busy"));
 }
