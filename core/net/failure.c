@@ -65,6 +65,8 @@ static bool receive_failed(const struct client_transfer *t, struct sbx_error *er
     if (strstr(t->curl_says, "chunk"))
         return refused(err, t->name, "the answer has a malformed chunk");
     curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
+    if (number <= 0 && strstr(t->curl_says, "alert")) /* the server does not want our certificate (TLS 1.3) */
+        return untrusted(t, err, SBX_ERR_UNAVAILABLE);
     return unavailable(err, t->name, errno_text(number, "the connection failed"));
 }
 

@@ -147,7 +147,9 @@ static void a_client_certificate_is_shown(void **state)
     assert_string_equal(call->body, "hello");
     call_free(call);
     call = get("127.0.0.1", (struct client_request){.ca_file = ca_file, .no_reuse = true});
-    assert_true(call->failed);
+    assert_true(call->failed); /* the server's alert, unless its reset has overtaken that */
+    assert_true(strstr(call->err.message, "certificate required") ||
+                strstr(call->err.message, "Connection reset"));
     call_free(call);
 }
 
