@@ -121,15 +121,15 @@ static sbx_json *parse(const struct engine_call *call, const void *body, size_t 
     return is_json ? document_parse(call->engine->host->json, body, len) : NULL;
 }
 
-/* What refuses with anything but JSON is no engine, or a very old one: its plain text says why, a page of HTML
- * does not. */
+/* What refuses with anything but JSON is no engine, or a very old one, or one that wants TLS (whose words come without
+ * a type): its plain text says why, a page of HTML does not. */
 static void refused(const struct engine_call *call, struct sbx_error *error, const void *body, size_t len)
 {
     const struct sbx_json_api *json = call->engine->host->json;
     sbx_json *document = parse(call, body, len);
     const char *message = json->string(json->get(document, "message"), NULL);
     char plain[1024];
-    if (!message && call->content == CONTENT_PLAIN) {
+    if (!message && !document && (call->content == CONTENT_PLAIN || call->content == CONTENT_UNKNOWN)) {
         snprintf(plain, sizeof plain, "%.*s", len < sizeof plain ? (int)len : (int)sizeof plain - 1,
                  (const char *)body);
         message = plain;
