@@ -63,6 +63,9 @@ static void end_services(struct backend *backend)
     children_end(backend);
 }
 
+/* Of a plugin that is unloaded: whoever still has a reference asks it for something, and is refused. */
+static const struct sbx_backend_ops no_ops = {.size = sizeof no_ops};
+
 void instance_close_if_idle(struct backend *backend)
 {
     if (backend->state != INSTANCE_QUIESCED)
@@ -79,6 +82,7 @@ void instance_close_if_idle(struct backend *backend)
         backend->ops->close(&backend->abi);
     backend->state = INSTANCE_CLOSED;
     end_services(backend);
+    backend->ops = &no_ops;
     module_unref(backend->module);
     backend->module = NULL;
     backend->env->closed(backend->env->closed_arg, backend);

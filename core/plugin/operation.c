@@ -457,7 +457,7 @@ struct backend_operation *backend_act(struct backend *backend, enum backend_verb
     case BACKEND_CONFIRM: call = ops->confirm; break;
     }
     struct backend_operation *operation = operation_new(backend, (enum operation_verb)verb, done, arg);
-    if (verb == BACKEND_CONFIRM && !call)
+    if (verb == BACKEND_CONFIRM && !call && backend->state == INSTANCE_CURRENT)
         return finish(operation, SBX_ERR_NONE, NULL, NULL); /* taken to be so */
     if (begin(operation, call != NULL, timeout_ms))
         call(&backend->abi, sandbox_id, operation->id);

@@ -60,6 +60,29 @@ static void a_changed_option_or_public_url_makes_a_new_instance(void **state)
     harness_close(harness, 5000);
 }
 
+/* As by a health check that is answered while the daemon ends. */
+static void what_is_asked_of_a_closed_instance_is_refused(void **state)
+{
+    struct harness *harness = *state;
+    assert_true(harness_apply(harness, config_of(harness, "{}")));
+    struct backend *first = backend_ref(backend_set_find(harness->set, "a"));
+    assert_true(harness_apply(harness, harness_config(harness)));
+    RUN_UNTIL(harness, first->state == INSTANCE_CLOSED);
+    harness_act(harness, first, BACKEND_CONFIRM, "x", 1000);
+    harness_act(harness, first, BACKEND_STOP, "x", 1000);
+    harness_list(harness, first);
+    harness_describe(harness, first);
+    harness_image(harness, first, "x");
+    static const char *const verbs[] = {"confirm", "stop", "list", "describe", "image"};
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        char line[160];
+        snprintf(line, sizeof line, "%s 8 BACKEND_UNAVAILABLE: The backend is being replaced or was removed.",
+                 verbs[i]);
+        RUN_UNTIL(harness, harness_saw(harness, line));
+    }
+    backend_unref(first);
+}
+
 static void copy_file(const char *from, const char *to)
 {
     char bytes[4096];
@@ -445,6 +468,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_unchanged_backend_keeps_its_instance),
         TEST(a_changed_option_or_public_url_makes_a_new_instance),
+        TEST(what_is_asked_of_a_closed_instance_is_refused),
         TEST(a_plugin_file_that_changed_on_disk_is_loaded_anew),
         TEST(the_same_plugin_in_another_place_makes_a_new_instance),
         TEST(closing_while_a_backend_opens_ends_the_reload_first),
