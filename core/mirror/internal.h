@@ -15,6 +15,9 @@ struct mirror {
     void (*stored)(void *arg); /* NULL: nobody listens */
     void *stored_arg;
     struct mirror_stats stats;
+    struct poller *poller;
+    struct callbacks *callbacks;
+    struct retention *retention;
 };
 
 /* Frees what waits, and leaves to the store what it has. */

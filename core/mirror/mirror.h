@@ -90,6 +90,8 @@ struct mirror_agent {
     const char *session_key;
 };
 bool mirror_next_agent(const struct mirror *mirror, size_t *position, struct mirror_agent *agent);
+/* The one in that sandbox; false: there is none that runs. */
+bool mirror_find_agent(const struct mirror *mirror, const char *sandbox_id, struct mirror_agent *agent);
 
 /* For /metrics, since the start. */
 struct mirror_stats {
@@ -98,7 +100,21 @@ struct mirror_stats {
     uint64_t conversations; /* reports of conversations stored */
     uint64_t refused;       /* reports: wrong, or over a bound */
     uint64_t failed;        /* reports that the store failed to keep */
+    uint64_t polls;         /* of agent servers that ended well */
+    uint64_t poll_failures; /* that did not */
 };
 struct mirror_stats mirror_stats(const struct mirror *mirror);
+
+/* Of one of events.callbacks, since it is one. */
+struct mirror_callback {
+    const char *name;  /* without what may be secret; for this turn of the loop */
+    uint64_t events;   /* that it has taken, also those that it took again */
+    uint64_t messages; /* in which they were */
+    uint64_t failures; /* messages that it did not take */
+    uint64_t dropped;  /* events that it has not taken in time */
+    bool failing;      /* it did not take the last message */
+};
+/* In the order of the configuration; false behind the last. */
+bool mirror_callback_at(const struct mirror *mirror, size_t index, struct mirror_callback *callback);
 
 #endif

@@ -440,7 +440,7 @@ static void a_callback_is_there_once(void **state)
         {BACKEND "events: {callbacks: [{url: \"https://a/b?c\"}, {url: \"https://a/b\"}]}\n", ""},
         {BACKEND "events:\n  callbacks:\n  - {url: \"https://a/hush\"}\n  - {url: \"https://b\"}\n"
                  "  - {secret: s, url: \"https://a/hush\"}\n",
-         "f:6:18: events.callbacks[2].url: is the same as that of events.callbacks[0]"},
+         "f:6:17: events.callbacks[2].url: is the same as that of events.callbacks[0]"},
     };
     CHECK(rows);
 }
