@@ -11,6 +11,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum {
+    WORDS_MAX = 200 /* bytes of the engine's, in a message of ours */
+};
 
 struct acting {
     struct docker *docker;
@@ -78,11 +83,16 @@ static void explain_port(struct acting *acting, const struct sbx_error *error)
     for (uint32_t i = 0; container && i < container->facts.ports_len && len < sizeof ports - 16; i++)
         len += (size_t)snprintf(ports + len, sizeof ports - len, "%s%u", i > 0 ? ", " : "",
                                 (unsigned)container->facts.ports[i].host_port);
+    const char *words = error->message; /* which one it is stands last in them */
+    size_t words_len = strlen(words);
+    if (words_len > WORDS_MAX)
+        for (words += words_len - WORDS_MAX; ((unsigned char)*words & 0xc0) == 0x80;)
+            words++; /* not from the middle of a character */
     failure_set(
         &acting->error, SBX_ERR_CONFLICT, error->code,
         "one of its host ports (%s) is taken, and a container's ports can't be changed: end what uses "
-        "it, and resume again (%.200s)",
-        ports, error->message);
+        "it, and resume again (%s%s)",
+        ports, words == error->message ? "" : "[...] ", words);
     acting->error.retryable = 1;
 }
 

@@ -111,6 +111,25 @@ static void test_resume_whose_port_is_taken_names_it(void **state)
     assert_non_null(strstr(world.error.message, "30123"));
 }
 
+/* Of several ports only the engine's words tell the one, and it stands last in them. */
+static void test_resume_whose_port_is_taken_keeps_the_end_of_the_engines_words(void **state)
+{
+    (void)state;
+    struct container *container = know(CONTAINER_EXITED);
+    container->facts.ports[0] = (struct published_port){8000, 33589};
+    container->facts.ports[1] = (struct published_port){8001, 52575};
+    container->facts.ports_len = 2;
+    act_begin(&world.docker, VERB_RESUME, NAME, OP);
+    refuse(
+        500,
+        "driver failed programming external connectivity on endpoint oh-agent-server-331uKxq9mmpXlgURebpeYu "
+        "(c2076018e36af241b7bf09da2deb3267242e7b2215f2726e8bf244be7a612ee7): Error starting userland proxy: "
+        "listen tcp4 127.0.0.1:33589: bind: address already in use");
+    look_finds(CONTAINER_EXITED);
+    assert_failed(SBX_ERR_CONFLICT, CODE_PORT_TAKEN);
+    assert_non_null(strstr(world.error.message, "127.0.0.1:33589: bind: address already in use)"));
+}
+
 static void test_what_is_gone_is_not_found(void **state)
 {
     (void)state;
@@ -315,6 +334,7 @@ int main(void)
         CASE(test_stale_table_is_corrected_once),
         CASE(test_resume_does_not_take_the_tables_word_that_it_runs),
         CASE(test_resume_whose_port_is_taken_names_it),
+        CASE(test_resume_whose_port_is_taken_keeps_the_end_of_the_engines_words),
         CASE(test_what_is_gone_is_not_found),
         CASE(test_container_that_is_not_known_is_looked_for),
         CASE(test_pause_without_an_answer_fails),
