@@ -23,7 +23,8 @@ enum {
     FIRST_CHECKS_TIMEOUT_MS = 500, /* and after it the first health checks */
     STOP_KEEPING_MS = 5000, /* where sandboxes live on, the next daemon takes up what does not end by then */
     RELIST_INTERVAL_MS = 300000,
-    RECENTLY_GONE = 256 /* ids that a late report can't bring back */
+    RECENTLY_GONE = 256,     /* sandboxes that a late report can't bring back */
+    RECENTLY_GONE_MS = 60000 /* for so long: twice what a backend's call may take */
 };
 
 /* ---- a backend as the service keeps it (home.c) ---- */
@@ -68,7 +69,11 @@ struct service {
     struct service_stats stats;
     struct health_queue checks;
 
-    char *recently_gone[RECENTLY_GONE];
+    struct gone {
+        char *id;
+        int64_t created_at_us; /* 0: whenever */
+        uint64_t gone_ms;      /* clock_ms() */
+    } recently_gone[RECENTLY_GONE];
     size_t recently_gone_at;
 
     reload_prepared first_prepared; /* the first start waits for listings and checks; NULL: it does not */
@@ -93,7 +98,8 @@ struct sandbox *service_new_sandbox(struct service *service, struct home *home, 
                                     const char *owner, const char *spec_id);
 /* Takes it out of the table and frees it. Nothing may be in flight. */
 void service_forget(struct sandbox *sandbox);
-bool service_recently_gone(const struct service *service, const char *id);
+/* May this be said of what was forgotten a moment ago? Not of another one that was made under the same name. */
+bool service_recently_gone(const struct service *service, const struct sbx_observation *observation);
 
 /* ---- status (status.c) ---- */
 

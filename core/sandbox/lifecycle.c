@@ -255,7 +255,7 @@ void service_destroy(struct service *service)
         home_destroy(home);
     map_finish(&service->homes);
     for (size_t i = 0; i < RECENTLY_GONE; i++)
-        free(service->recently_gone[i]);
+        free(service->recently_gone[i].id);
     event_del(&service->first_timer);
     event_del(&service->stop_timer);
     loop_undefer(service->deps.loop, &service->stop_task);

@@ -153,7 +153,7 @@ void service_observe(struct service *service, struct home *home, const struct sb
 {
     struct sandbox *sandbox = table_find(&service->table, observation->sandbox_id);
     if (!sandbox) {
-        if (observation->state == SBX_STATE_GONE || service_recently_gone(service, observation->sandbox_id))
+        if (observation->state == SBX_STATE_GONE || service_recently_gone(service, observation))
             return;
         sandbox = adopt(service, home, observation);
     } else if (sandbox->home != home) {

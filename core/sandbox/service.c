@@ -43,19 +43,28 @@ void service_forget(struct sandbox *sandbox)
     quota_leave(sandbox);
     config_unref(sandbox->pinned);
     sandbox_set_failure(sandbox, NULL, -1, NULL);
-    char **gone = &service->recently_gone[service->recently_gone_at++ % RECENTLY_GONE];
-    free(*gone);
-    if (!(*gone = strdup(sandbox->id)))
+    struct gone *gone = &service->recently_gone[service->recently_gone_at++ % RECENTLY_GONE];
+    free(gone->id);
+    /* What others made they may make again under its name; our ids are used once. */
+    *gone = (struct gone){.id = strdup(sandbox->id),
+                          .created_at_us = sandbox->adopted ? sandbox->created_at_us : 0,
+                          .gone_ms = clock_ms()};
+    if (!gone->id)
         abort();
     table_remove(&service->table, sandbox);
     service_check_stopped(service);
 }
 
-bool service_recently_gone(const struct service *service, const char *id)
+bool service_recently_gone(const struct service *service, const struct sbx_observation *observation)
 {
-    for (size_t i = 0; i < RECENTLY_GONE; i++)
-        if (service->recently_gone[i] && strcmp(service->recently_gone[i], id) == 0)
+    int64_t created_at_us = observation->created_at_us;
+    for (size_t i = 0; i < RECENTLY_GONE; i++) {
+        const struct gone *gone = &service->recently_gone[i];
+        if (gone->id && strcmp(gone->id, observation->sandbox_id) == 0 &&
+            (created_at_us == 0 || gone->created_at_us == 0 || created_at_us == gone->created_at_us) &&
+            clock_ms() - gone->gone_ms < RECENTLY_GONE_MS)
             return true;
+    }
     return false;
 }
 

@@ -199,6 +199,15 @@ def test_a_change_that_could_not_be_looked_at_is_seen_all_the_same(watched, prox
     watched.wait_status(sandbox["id"], "PAUSED", timeout=5 * SLOWER)
 
 
+def test_a_name_that_others_use_again_is_seen_again(docker, engine):
+    name = docker.prefix + "others"
+    for _ in range(3):
+        engine.run(name)
+        within(1, lambda: docker.sandbox(name), "it is there")
+        engine.remove(name)
+        within(1, lambda: docker.sandbox(name) is None, "it is gone")
+
+
 def test_no_read_asks_the_engine(watched, proxy):
     sandbox = watched.start_sandbox()
     before = len(proxy.calls)

@@ -193,6 +193,29 @@ static void a_deletion_is_hidden_at_once_and_answered_when_it_is_promised(void *
     world_destroy(world);
 }
 
+static void a_name_that_others_use_again_is_another_sandbox(void **state)
+{
+    (void)state;
+    struct world *world = begin(0, OVER_LIMIT_PAUSE_OLDEST);
+    const struct table *table = service_table(world->service);
+    report(world, "others", SBX_STATE_RUNNING);
+    const struct sandbox *sandbox = table_find(table, "others");
+    assert_non_null(sandbox);
+    struct home *home = sandbox->home;
+    struct sbx_observation late = {.size = sizeof late,
+                                   .state = SBX_STATE_RUNNING,
+                                   .sandbox_id = "others",
+                                   .exit_code = -1,
+                                   .created_at_us = sandbox->created_at_us};
+    report(world, "others", SBX_STATE_GONE);
+    service_observe(world->service, home, &late);
+    assert_int_equal(table->by_id.count, 0);
+    late.created_at_us++;
+    service_observe(world->service, home, &late);
+    assert_int_equal(table->by_id.count, 1);
+    world_destroy(world);
+}
+
 static void a_promise_that_cannot_be_kept_on_disk_is_not_made(void **state)
 {
     (void)state;
@@ -437,6 +460,7 @@ int main(void)
         cmocka_unit_test(resuming_what_runs_pauses_nothing),
         cmocka_unit_test(a_pause_during_a_start_follows_it),
         cmocka_unit_test(a_deletion_is_hidden_at_once_and_answered_when_it_is_promised),
+        cmocka_unit_test(a_name_that_others_use_again_is_another_sandbox),
         cmocka_unit_test(a_promise_that_cannot_be_kept_on_disk_is_not_made),
         cmocka_unit_test(a_delete_during_a_start_cancels_it_and_removes_what_came_of_it),
         cmocka_unit_test(a_restart_finds_everything_again),
