@@ -120,8 +120,13 @@ static void put_ports_env(const struct creation *creation, sbx_json *env)
                                            {"WORKER_1", "APP_PORT_1"},
                                            {"WORKER_2", "APP_PORT_2"}};
     const struct options *options = creation->options;
+    const struct sbx_json_api *json = creation->json;
+    const sbx_json *given = json->get(creation->input->spec, "initial_env");
+    bool own_ports = json->type(json->get(creation->input->spec, "ports")) == SBX_JSON_ARRAY;
     for (uint32_t i = 0; i < options->ports_len; i++) {
-        put_port(creation, env, options->ports[i].name, creation->input->host_ports[i]);
+        /* Who chose the ports inside may mean those by these names. */
+        if (!own_ports || json->type(json->get(given, options->ports[i].name)) != SBX_JSON_STRING)
+            put_port(creation, env, options->ports[i].name, creation->input->host_ports[i]);
         for (size_t at = 0; options->profile == PROFILE_RUNTIME && at < sizeof names / sizeof *names; at++)
             if (strcmp(options->ports[i].name, names[at][0]) == 0)
                 put_port(creation, env, names[at][1], creation->input->container_ports[i]);
@@ -230,6 +235,34 @@ static int put_working_dir(const struct creation *creation, sbx_json *body)
     if (*path)
         put_text(creation, body, "WorkingDir", path);
     return 0;
+}
+
+/* Without a user the group is one more, beside the image's own. */
+static void put_user(const struct creation *creation, sbx_json *body, sbx_json *host)
+{
+    static const char *const more[] = {"run_as_group", "fs_group"};
+    const struct sbx_json_api *json = creation->json;
+    const sbx_json *spec = creation->input->spec;
+    int64_t user = json->integer(json->get(spec, "run_as_user"), -1);
+    int64_t group = json->integer(json->get(spec, "run_as_group"), -1);
+    char text[48];
+    if (user >= 0) {
+        int len = snprintf(text, sizeof text, "%lld", (long long)user);
+        if (group >= 0)
+            snprintf(text + len, sizeof text - (size_t)len, ":%lld", (long long)group);
+        put_text(creation, body, "User", text);
+    }
+    sbx_json *groups = json->new_array();
+    for (size_t i = user >= 0; i < sizeof more / sizeof *more; i++) {
+        group = json->integer(json->get(spec, more[i]), -1);
+        snprintf(text, sizeof text, "%lld", (long long)group);
+        if (group >= 0)
+            push_text(creation, groups, text);
+    }
+    if (json->length(groups) > 0)
+        put(creation, host, "GroupAdd", groups);
+    else
+        json->free(groups);
 }
 
 static void put_labels(const struct creation *creation, sbx_json *labels)
@@ -353,6 +386,37 @@ static void put_gpus(const struct creation *creation, sbx_json *host)
     put(creation, host, "DeviceRequests", requests);
 }
 
+/* The spec's resource_factor counts for each of the limits. */
+static void put_limits(const struct creation *creation, sbx_json *host)
+{
+    const struct options *options = creation->options;
+    const struct {
+        const char *member;
+        uint64_t limit;
+    } limits[] = {
+        {"PidsLimit", options->pids}, {"Memory", options->memory}, {"NanoCpus", options->nano_cpus}};
+    int64_t factor =
+        creation->json->integer(creation->json->get(creation->input->spec, "resource_factor"), 1);
+    uint64_t times = factor > 1 ? (uint64_t)factor : 1;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (limits[i].limit > 0)
+            put_number(creation, host, limits[i].member,
+                       limits[i].limit > INT64_MAX / times ? INT64_MAX : limits[i].limit * times);
+}
+
+/* The spec's runtime_class under the name that engines know it by, else the option. */
+static void put_runtime(const struct creation *creation, sbx_json *host)
+{
+    const struct sbx_json_api *json = creation->json;
+    const char *runtime = json->string(json->get(creation->input->spec, "runtime_class"), "");
+    if (!*runtime)
+        runtime = creation->options->runtime;
+    else if (strcmp(runtime, "gvisor") == 0)
+        runtime = "runsc";
+    if (runtime)
+        put_text(creation, host, "Runtime", runtime);
+}
+
 static sbx_json *host_config(const struct creation *creation, sbx_json *body)
 {
     const struct sbx_json_api *json = creation->json;
@@ -371,14 +435,9 @@ static sbx_json *host_config(const struct creation *creation, sbx_json *body)
     put(creation, host, "SecurityOpt", list);
     put_text(creation, policy, "Name", "no");
     put(creation, host, "RestartPolicy", policy);
-    if (options->pids > 0)
-        put_number(creation, host, "PidsLimit", options->pids);
-    if (options->memory > 0)
-        put_number(creation, host, "Memory", options->memory);
-    if (options->nano_cpus > 0)
-        put_number(creation, host, "NanoCpus", options->nano_cpus);
-    if (options->runtime)
-        put_text(creation, host, "Runtime", options->runtime);
+    put_limits(creation, host);
+    put_runtime(creation, host);
+    put_user(creation, body, host);
     put_gpus(creation, host);
     return host;
 }

@@ -273,6 +273,11 @@ static void describe(struct sbx_backend *public, sbx_op op)
     json->free(facts);
 }
 
+static void image(struct sbx_backend *public, const char *name, sbx_op op)
+{
+    image_begin(self_of(public), name, op);
+}
+
 /* ---- cancelling ------------------------------------------------------------------------------ */
 
 /* Opening, pausing, resuming and removing are short, or should be finished: they just go on. */
@@ -284,6 +289,7 @@ static void cancel(struct sbx_backend *public, sbx_op op)
     start_cancel(docker, op);
     list_cancel(docker, op);
     logs_cancel(docker, op);
+    image_cancel(docker, op);
     confirm_cancel(docker, op);
 }
 
@@ -291,6 +297,7 @@ static void cancel(struct sbx_backend *public, sbx_op op)
 
 static const struct sbx_backend_ops ops = {
     .size = sizeof ops,
+    .flags = SBX_BACKEND_ISOLATES, /* but for what `kwargs` and mounts give away, which validate() warns of */
     .validate = validate,
     .open = open_backend,
     .quiesce = quiesce,
@@ -306,6 +313,7 @@ static const struct sbx_backend_ops ops = {
     .confirm = confirm,
     .describe = describe,
     .stop = stop,
+    .image = image,
 };
 
 /* The image that OpenHands runs, as it runs it: its entry point is the agent server, so the command is arguments

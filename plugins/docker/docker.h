@@ -4,7 +4,7 @@
  *   start.c    a sandbox's start; make.c: its steps   list.c     a full listing
  *   act.c      pause, resume, stop                    look.c     one container's inspection, applied
  *   remove.c   its removal; halt.c: a graceful end    table.c    the containers that are known
- *   pull.c     images                                 report.c   what the host is told
+ *   pull.c     images (image.c: is there one?)                             report.c   what the host is told
  *   logs.c     output                                 ending.c   why a container ended
  *   ports.c    host ports                             start_log.c  its output while it starts, at debug level
  *   operation.c  what operations on a container have in common
@@ -112,8 +112,9 @@ void report_container(struct docker *docker, const struct container *container);
 void report_gone(struct docker *docker, const char *name);
 /* FAILED: it is there, and the engine does not say how (`why`). Of the facts only those of a listing are used. */
 void report_unread(struct docker *docker, const struct container *container, const struct sbx_error *why);
-/* STARTING with a sentence on what it waits for. */
-void report_starting(struct docker *docker, const char *name, const char *detail);
+/* STARTING with a sentence on what it waits for, and where it will be. Of the facts its name, ports, names, session key
+ * and working folder are used. */
+void report_starting(struct docker *docker, const struct facts *facts, const char *detail);
 /* ENDED or STOPPED (error NULL and stopped), with the tail (may be NULL). */
 void report_end(struct docker *docker, const struct container *container, bool stopped,
                 const struct sbx_error *error, const char *log_tail);
@@ -150,6 +151,11 @@ struct pull_wait *pull_join(struct docker *docker, const char *image,
 /* Does not wait any longer: no call comes any more. The pull is given up with the last one. */
 void pull_leave(struct pull_wait *wait);
 void pull_finish(struct docker *docker);
+
+/* ---- image.c: is there such an image? ---- */
+
+void image_begin(struct docker *docker, const char *image, sbx_op op);
+void image_cancel(struct docker *docker, sbx_op op);
 
 /* ---- start.c, act.c, remove.c, logs.c ---- */
 
@@ -191,6 +197,7 @@ struct docker {
     struct reserved_port *reserved;
     struct watch *watch;
     struct pull *pulls;
+    struct image_look *image_looks;
     struct starting *starts;
     struct listing *listings;
     struct log_stream *logs;

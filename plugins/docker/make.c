@@ -135,12 +135,30 @@ static void pull_time_over(void *arg)
     start_fail(starting, &starting->error);
 }
 
+/* Where it will be is known by now: clients of the runtime API wait for no more. */
+static void tell(struct starting *starting, const char *detail)
+{
+    struct docker *docker = starting->docker;
+    const struct sbx_json_api *json = docker->host->json;
+    const char *folder = json->string(json->get(starting->spec, "working_dir"), "");
+    struct facts facts = {
+        .name = starting->name, .session_key = starting->session_key, .working_dir = (char *)folder};
+    for (uint32_t i = 0; i < docker->options.ports_len && starting->has_ports; i++) {
+        uint16_t inside = starting->container_ports[i];
+        facts.ports[i] = (struct published_port){inside, starting->host_ports[i]};
+        facts.names[i].container_port = inside;
+        snprintf(facts.names[i].name, sizeof facts.names[i].name, "%s", docker->options.ports[i].name);
+        facts.ports_len = facts.names_len = i + 1;
+    }
+    report_starting(docker, &facts, detail);
+}
+
 static void pull_progress(void *arg, const char *detail)
 {
     struct starting *starting = arg;
     struct docker *docker = starting->docker;
     uint64_t now = docker->host->now_ms();
-    report_starting(docker, starting->name, detail);
+    tell(starting, detail);
     if (now >= starting->pull_ends_ms)
         return;
     starting->deadline_ms = now + starting->span_ms;
@@ -158,9 +176,26 @@ static void pull_done(void *arg, const struct sbx_error *err)
         make_go_on(starting);
 }
 
+/* The spec's image_pull_policy, else the option. */
+static enum pull_policy policy_of(const struct starting *starting)
+{
+    static const char *const names[] = {
+        [PULL_MISSING] = "IfNotPresent", [PULL_NEVER] = "Never", [PULL_ALWAYS] = "Always"};
+    const struct sbx_json_api *json = starting->docker->host->json;
+    const char *asked = json->string(json->get(starting->spec, "image_pull_policy"), "");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(asked, names[i]) == 0)
+            return (enum pull_policy)i;
+    return starting->docker->options.pull_policy;
+}
+
 static void pull(struct starting *starting)
 {
     struct docker *docker = starting->docker;
+    if (!starting->has_ports && choose_ports(starting, &starting->error) != 0) {
+        start_fail(starting, &starting->error);
+        return;
+    }
     uint64_t now = docker->host->now_ms();
     uint64_t left = starting->deadline_ms > now ? starting->deadline_ms - now : 0;
     starting->pulled = true;
@@ -185,7 +220,7 @@ static void name_taken(struct starting *starting, const struct sbx_error *error)
 
 static void image_missing(struct starting *starting, const struct sbx_error *error)
 {
-    enum pull_policy policy = starting->docker->options.pull_policy;
+    enum pull_policy policy = policy_of(starting);
     if (policy != PULL_NEVER && !starting->pulled) {
         pull(starting);
         return;
@@ -286,7 +321,7 @@ static void overlay_done(void *arg)
 void make_go_on(struct starting *starting)
 {
     struct docker *docker = starting->docker;
-    if (docker->options.pull_policy == PULL_ALWAYS && !starting->pulled)
+    if (policy_of(starting) == PULL_ALWAYS && !starting->pulled)
         pull(starting);
     else if (docker->options.overlay_base && !starting->overlaid)
         docker->host->work(docker->public, overlay_run, overlay_done, starting);

@@ -161,13 +161,18 @@ static void report(struct docker *docker, const struct sbx_observation *observat
         docker->host->report(docker->public, observation);
 }
 
+static void add_urls(struct docker *docker, const struct facts *facts, struct urls *urls)
+{
+    urls->count = 0;
+    urls->agent[0] = '\0';
+    for (uint32_t i = 0; i < docker->options.ports_len; i++)
+        add_url(docker, facts, &docker->options.ports[i], urls);
+}
+
 static void report_running(struct docker *docker, const struct container *container)
 {
     struct urls urls;
-    urls.count = 0;
-    urls.agent[0] = '\0';
-    for (uint32_t i = 0; i < docker->options.ports_len; i++)
-        add_url(docker, &container->facts, &docker->options.ports[i], &urls);
+    add_urls(docker, &container->facts, &urls);
     struct sbx_observation observation = observe(container, SBX_STATE_RUNNING);
     observation.urls = urls.list;
     observation.urls_count = urls.count;
@@ -226,14 +231,19 @@ void report_gone(struct docker *docker, const char *name)
     report(docker, &observation);
 }
 
-void report_starting(struct docker *docker, const char *name, const char *detail)
+void report_starting(struct docker *docker, const struct facts *facts, const char *detail)
 {
+    struct urls urls;
+    add_urls(docker, facts, &urls);
     struct sbx_observation observation = {.size = sizeof observation,
                                           .state = SBX_STATE_STARTING,
-                                          .sandbox_id = name,
+                                          .sandbox_id = facts->name,
                                           .detail = detail,
+                                          .urls = urls.list,
+                                          .urls_count = urls.count,
                                           .exit_code = -1};
     report(docker, &observation);
+    explicit_bzero(urls.text, sizeof urls.text[0] * urls.count);
 }
 
 void report_end(struct docker *docker, const struct container *container, bool stopped,

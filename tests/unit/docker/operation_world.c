@@ -128,11 +128,11 @@ void pull_leave(struct pull_wait *wait)
     world.pull = NULL;
 }
 
-void report_starting(struct docker *docker, const char *name, const char *detail)
+void report_starting(struct docker *docker, const struct facts *facts, const char *detail)
 {
     (void)docker;
-    (void)name;
     (void)detail;
+    world.told_port = facts->ports_len > 0 ? facts->ports[0].host_port : 0;
 }
 
 void ending_forget(struct docker *docker, struct container *container)
@@ -242,6 +242,8 @@ int set_up(void **state)
     world.docker.options.container_name_prefix = prefix;
     world.docker.options.stop_timeout_ms = 10000;
     world.docker.options.ports_len = 1;
+    static char name[] = "AGENT_SERVER";
+    world.docker.options.ports[0].name = name;
     world.now_ms = 1000000;
     world.next_port = 30000;
     world.created_at_us = CREATED_AT_US;

@@ -263,7 +263,7 @@ static void a_spec_that_can_not_be_asked_for_is_refused_with_the_reason(void **s
         {"{}", "{\"initial_env\": {\"A\": 1}}",
          "initial_env.A: a variable needs a name without '=', and a text"},
         {"{}", "{\"working_dir\": 1}", "the spec's working_dir must be a text"},
-        {"{\"exposed_ports\": [{\"name\": \"WEB\"}]}", "{\"command\": [\"{port}\"]}",
+        {"{\"exposed_ports\": [{\"name\": \"WEB\", \"container_port\": 80}]}", "{\"command\": [\"{port}\"]}",
          "the spec's command has {port} in it, and no exposed port is called AGENT_SERVER"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -389,10 +389,60 @@ static void an_id_that_is_no_name_is_refused(void **state)
     }
 }
 
+/* ---- what the runtime API asks for ---- */
+
+static void limits_users_and_the_runtime_are_as_the_spec_asks(void **state)
+{
+    (void)state;
+    static const char limited[] =
+        "{\"limits\": {\"memory\": \"64MiB\", \"cpus\": 1.5, \"pids\": 100}, \"runtime\": \"kata\"}";
+    sbx_json *body =
+        create(limited, "{\"id\": \"agent:1\", \"resource_factor\": 4, \"runtime_class\": \"gvisor\","
+                        "\"run_as_user\": 1000, \"run_as_group\": 1001, \"fs_group\": 1002}");
+    assert_string_equal(member(body, "HostConfig", "Memory"), "268435456");
+    assert_string_equal(member(body, "HostConfig", "NanoCpus"), "6000000000");
+    assert_string_equal(member(body, "HostConfig", "PidsLimit"), "400");
+    assert_string_equal(member(body, "HostConfig", "Runtime"), "\"runsc\"");
+    assert_string_equal(member(body, "HostConfig", "GroupAdd"), "[\"1002\"]");
+    assert_string_equal(member(body, "User", NULL), "\"1000:1001\"");
+    json_table()->free(body);
+    body = create(limited, "{\"id\": \"agent:1\", \"runtime_class\": \"sysbox-runc\", \"run_as_group\": 7,"
+                           "\"fs_group\": 8, \"resource_factor\": 1}");
+    assert_string_equal(member(body, "HostConfig", "Memory"), "67108864");
+    assert_string_equal(member(body, "HostConfig", "Runtime"), "\"sysbox-runc\"");
+    assert_string_equal(member(body, "HostConfig", "GroupAdd"), "[\"7\",\"8\"]");
+    assert_string_equal(member(body, "User", NULL), "absent");
+    json_table()->free(body);
+    body = create(limited, "{\"id\": \"agent:1\", \"run_as_user\": 0}");
+    assert_string_equal(member(body, "HostConfig", "Runtime"), "\"kata\"");
+    assert_string_equal(member(body, "HostConfig", "GroupAdd"), "absent");
+    assert_string_equal(member(body, "User", NULL), "\"0\"");
+    json_table()->free(body);
+}
+
+static void who_chose_the_ports_keeps_their_variables(void **state)
+{
+    (void)state;
+    static const uint16_t inside[] = {60000, 60001, 12000, 12001};
+    sbx_json *body = create_with("{}",
+                                 "{\"id\": \"agent:1\", \"initial_env\": {\"WORKER_1\": \"12000\"},"
+                                 "\"ports\": [{\"name\": \"WORKER_1\", \"container_port\": 12000}]}",
+                                 inside);
+    assert_true(has_env(body, "WORKER_1=12000"));
+    assert_true(has_env(body, "WORKER_2=40004"));
+    assert_string_equal(member(body, "Labels", "sandboxd.port.WORKER_1"), "\"12000\"");
+    json_table()->free(body);
+    body = create("{}", "{\"id\": \"agent:1\", \"initial_env\": {\"WORKER_1\": \"12000\"}}");
+    assert_true(has_env(body, "WORKER_1=40003")); /* as ever */
+    json_table()->free(body);
+}
+
 int main(void)
 {
     unsetenv("DOCKER_HOST");
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(limits_users_and_the_runtime_are_as_the_spec_asks),
+        cmocka_unit_test(who_chose_the_ports_keeps_their_variables),
         cmocka_unit_test(a_sandbox_is_asked_for_with_all_that_it_needs),
         cmocka_unit_test(without_a_command_the_images_own_is_run),
         cmocka_unit_test(mounts_limits_and_devices_are_in_the_engines_words),

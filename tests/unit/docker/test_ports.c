@@ -126,6 +126,21 @@ static void any_port_is_one_that_nobody_else_is_given(void **state)
     }
 }
 
+static void a_port_inside_is_the_one_that_the_spec_asks_for(void **state)
+{
+    (void)state;
+    static const char text[] = "[{\"name\": \"NOBODYS\", \"container_port\": 1}, {\"name\": 5},"
+                               "{\"name\": \"%s\", \"container_port\": 70000},"
+                               "{\"name\": \"%s\", \"container_port\": 60000}]";
+    char ports[512];
+    const char *name = world->options.ports[0].name;
+    snprintf(ports, sizeof ports, text, name, name);
+    host.json->set(spec, "ports", host.json->parse(ports, strlen(ports), NULL));
+    assert_int_equal(choose(), 0);
+    assert_int_equal(inside[0], 60000);
+    assert_int_equal(inside[1], 8001);
+}
+
 static void a_released_port_is_there_again(void **state)
 {
     (void)state;
@@ -265,6 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(any_port_is_one_that_nobody_else_is_given, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_port_inside_is_the_one_that_the_spec_asks_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_released_port_is_there_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_last_free_port_of_a_range_is_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_choice_reserves_nothing, set_up, tear_down),

@@ -1,19 +1,23 @@
 /* A start: what it asks the engine for, and what it leaves where that fails. */
 #include "operation_world.h"
 
-static void start(bool again)
+static void start_of(const char *spec, bool again)
 {
-    static const char spec[] = "{\"id\":\"image:1\"}";
     struct sbx_start start = {.size = sizeof start,
                               .again = again,
                               .sandbox_id = NAME,
                               .session_key = "secret",
                               .spec_id = "image:1",
                               .spec_json = spec,
-                              .spec_len = sizeof spec - 1,
+                              .spec_len = strlen(spec),
                               .created_at_us = CREATED_AT_US,
                               .deadline_ms = world.now_ms + 120000};
     start_begin(&world.docker, &start, OP);
+}
+
+static void start(bool again)
+{
+    start_of("{\"id\":\"image:1\"}", again);
 }
 
 static void create_succeeds(void)
@@ -172,6 +176,34 @@ static void test_policy_never_says_so(void **state)
     expect_cleaning(false);
     assert_failed(SBX_ERR_NOT_FOUND, SBX_CODE_IMAGE_NOT_FOUND);
     assert_non_null(strstr(world.error.message, "never"));
+}
+
+static void test_policy_of_the_spec_goes_before_the_option(void **state)
+{
+    (void)state;
+    world.docker.options.pull_policy = PULL_ALWAYS;
+    start_of("{\"id\":\"image:1\",\"image_pull_policy\":\"Never\"}", false);
+    assert_null(world.pull);
+    image_is_missing();
+    expect_cleaning(false);
+    assert_failed(SBX_ERR_NOT_FOUND, SBX_CODE_IMAGE_NOT_FOUND);
+}
+
+static void test_pull_tells_of_the_ports_that_the_sandbox_will_have(void **state)
+{
+    (void)state;
+    world.docker.options.pull_policy = PULL_ALWAYS;
+    start(false);
+    assert_int_equal(world.reserved, 1);
+    uint16_t chosen = (uint16_t)(world.next_port - 1);
+    world.pull->progress(world.pull->arg, "1 of 2 layers");
+    assert_int_equal(world.told_port, chosen);
+    pull_ends(NULL);
+    create_succeeds();
+    assert_int_equal(world.next_port, chosen + 1);
+    refuse(500, "it is over");
+    expect_cleaning(true);
+    assert_int_equal(world.completions, 1);
 }
 
 /* ---- ports ---- */
@@ -494,6 +526,8 @@ int main(void)
         CASE(test_policy_always_pulls_first_and_gives_up_without_progress),
         CASE(test_pull_that_only_trickles_is_given_up_in_the_end),
         CASE(test_policy_never_says_so),
+        CASE(test_policy_of_the_spec_goes_before_the_option),
+        CASE(test_pull_tells_of_the_ports_that_the_sandbox_will_have),
         CASE(test_taken_port_is_retried_with_another_one),
         CASE(test_ten_taken_ports_are_enough),
         CASE(test_exhausted_range_leaves_nothing),
