@@ -1,6 +1,6 @@
 """The figures of sandboxd: one line each, with the floor or the peer that was measured in the same run.
 
-usage: bench.py [--smoke] [PART…]: all parts, or those named (starts, reads, hanging, many, memory, idle). --smoke runs
+usage: bench.py [--smoke] [PART…]: all parts, or those named (starts, reads, hanging, many, events, memory, idle). --smoke runs
 everything briefly and judges nothing. Otherwise the exit code is 1 where a bound is not kept. Those of the docker
 backend: docker_bench.py.
 """
@@ -11,7 +11,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -171,6 +173,61 @@ def search_among_many():
     close(made)
 
 
+# ---- what agents report
+
+def on_loop_ns(pid):
+    """What the main thread, which is the loop, has run so far: the first number of schedstat (proc(5))."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0])
+
+
+def report_of(count, size):
+    """Events as agents have them, of `size` bytes each."""
+    texts = []
+    for number in range(count):
+        start = (f'{{"id":"{uuid.uuid4()}","timestamp":"2026-01-02T03:04:05.{number:06}","source":"agent",'
+                 '"kind":"MessageEvent","text":"')
+        texts.append(start + "x" * (size - len(start) - 2) + '"}')
+    return "[" + ",".join(texts) + "]"
+
+
+def reported_events():
+    turns, events, size = 3 if SMOKE else 21, 1000, 1000
+    made = daemon(trivial=True).start()
+    sandbox = made.start_sandbox()
+    path = f"/api/v1/webhooks/events/{uuid.uuid4().hex}"
+    headers = {"X-Session-API-Key": sandbox["session_api_key"]}
+    reports, over, reads = [report_of(events, size) for _ in range(turns)], threading.Event(), []
+
+    def read():
+        with made.client() as client:
+            while not over.is_set():
+                begun = time.monotonic()
+                assert client.get(f"/api/v1/sandboxes/{sandbox['id']}").status == 200
+                reads.append((time.monotonic() - begun) * 1000)
+
+    with made.client() as client:
+        before = on_loop_ns(made.pid)
+        took = milliseconds(lambda: client.post(path, body=reports.pop(), headers=headers), turns)
+        loop = (on_loop_ns(made.pid) - before) / turns / 1e6
+        assert made.get("/api/v1/events/count").json() == turns * events
+        reports[:] = [report_of(events, size) for _ in range(turns)]
+        with ThreadPoolExecutor(1) as pool:
+            reader = pool.submit(read)
+            while reports:
+                client.post(path, body=reports.pop(), headers=headers)
+            over.set()
+            reader.result()
+    floor = int(subprocess.run([BUILD / "tests/bench/bench-events-floor", made.directory, str(events), str(size), str(turns)],
+                               check=True, capture_output=True, text=True).stdout) / 1000
+    reads.sort()
+    figure("1,000 events", f"{loop:.2f} ms of the loop, at most 50", loop <= 50)
+    figure("1,000 events, stored", f"answered in {middle(took):.1f} ms (max {took[-1]:.1f}); the inserts in C {floor:.1f} ms: "
+           f"{middle(took) / floor:.2f} of it, at most 3", middle(took) <= 3 * floor)
+    figure("reads meanwhile", f"median {middle(reads):.2f} ms, slowest of {len(reads)} {reads[-1]:.1f} ms, at most 50",
+           reads[-1] <= 50)
+    close(made)
+
+
 # ---- memory and rest
 
 def memory():
@@ -207,7 +264,7 @@ def idle():
 
 
 PARTS = {"starts": starts_and_deletions, "reads": reads, "hanging": reads_while_health_checks_hang,
-         "many": search_among_many, "memory": memory, "idle": idle}
+         "many": search_among_many, "events": reported_events, "memory": memory, "idle": idle}
 wanted = [argument for argument in sys.argv[1:] if not argument.startswith("-")] or PARTS
 if unknown := [part for part in wanted if part not in PARTS]:
     sys.exit(f"no such part: {unknown[0]}; there are {', '.join(PARTS)}")

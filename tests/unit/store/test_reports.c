@@ -262,7 +262,8 @@ static void pages_are_by_time_and_then_by_arrival_in_both_directions(void **stat
             do {
                 page = find_events(&filter, limit);
                 assert_true(page.count <= limit);
-                strncat(all, page.texts, sizeof all - strlen(all) - 1);
+                size_t used = strlen(all);
+                snprintf(all + used, sizeof all - used, "%s", page.texts);
                 filter.after = true;
                 filter.place = page.place;
             } while (page.more);
