@@ -47,10 +47,9 @@ static void read_words(char *to, size_t size, const struct sbx_json_api *json, c
         snprintf(to, size, "%s", line);
 }
 
-/* A code of the API's own ({"error": {"code"}}, as sandboxd answers), where it has the form of one. */
-static const char *read_code(const struct sbx_json_api *json, const sbx_json *document)
+const char *refusal_code(const struct sbx_json_api *json, const sbx_json *value)
 {
-    const char *code = json->string(json->get(json->get(document, "error"), "code"), NULL);
+    const char *code = json->string(json->get(json->get(value, "error"), "code"), NULL);
     size_t len = code ? strspn(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") : 0;
     return len > 0 && len < sizeof((struct sbx_error *)NULL)->code && code[len] == '\0' ? code : NULL;
 }
@@ -80,7 +79,7 @@ bool refusal_of(struct sbx_error *err, const struct sbx_json_api *json, int stat
                 const char *what, const char *secret)
 {
     bool from_api = json->type(document) == SBX_JSON_OBJECT;
-    const char *code, *own = read_code(json, document);
+    const char *code, *own = refusal_code(json, document);
     enum sbx_error_kind kind = kind_of(status, from_api, &code);
     bool may_pass = status == 429 || status == 502 || status == 503 || status == 504;
     /* A gateway's 502 passes; one with which the API says that it tried and was refused, does not. */

@@ -11,6 +11,9 @@
 bool refusal_of(struct sbx_error *err, const struct sbx_json_api *json, int status, const sbx_json *document,
                 const char *what, const char *secret);
 
+/* The `error.code` that `value` has, as sandboxd answers with, where it has the form of one; NULL otherwise. Borrowed. */
+const char *refusal_code(const struct sbx_json_api *json, const sbx_json *value);
+
 /* 404, and from an API: nothing else says NOT_FOUND of a call. */
 bool refusal_is_missing(const struct sbx_error *err);
 

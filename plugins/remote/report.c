@@ -77,14 +77,15 @@ static void remember(struct sandbox *sandbox, const char *runtime_id)
 static void explain_failure(const struct runtime *runtime, struct sbx_error *error)
 {
     char words[DETAIL_SIZE], state[64];
-    const char *code = runtime->out_of_memory ? SBX_CODE_OUT_OF_MEMORY
-                       : runtime->crashed     ? SBX_CODE_EXITED
-                                              : SBX_CODE_BACKEND_REFUSED;
-    const char *detail = one_line(words, sizeof words, runtime->detail);
+    const char *code = runtime->code            ? runtime->code
+                       : runtime->out_of_memory ? SBX_CODE_OUT_OF_MEMORY
+                       : runtime->crashed       ? SBX_CODE_EXITED
+                                                : SBX_CODE_BACKEND_REFUSED;
+    const char *reason = one_line(words, sizeof words, runtime->reason ? runtime->reason : runtime->detail);
     const char *said =
         one_line(state, sizeof state, *runtime->pod_status ? runtime->pod_status : runtime->status);
     failure_set(error, SBX_ERR_REFUSED, code, "the runtime API says that its runtime is '%s'%s%.300s",
-                said ? said : "", detail ? ": " : "", detail ? detail : "");
+                said ? said : "", reason ? ": " : "", reason ? reason : "");
 }
 
 /* STARTING for too long. It goes on being asked about, and is RUNNING once it is ready after all. */

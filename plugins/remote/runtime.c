@@ -2,6 +2,7 @@
 #include "runtime.h"
 
 #include "common/failure.h"
+#include "refusal.h"
 #include "urls.h"
 
 #include <stdio.h>
@@ -133,6 +134,8 @@ int runtime_read(struct runtime *runtime, const struct sbx_json_api *json, const
         runtime->pod_status = "";
     read_text(&runtime->detail, json, value, "status_detail");
     read_text(&runtime->logs, json, value, "pod_logs");
+    runtime->code = refusal_code(json, value);
+    runtime->reason = json->string(json->get(json->get(value, "error"), "message"), NULL);
     read_workers(runtime, json, json->get(value, "work_hosts"));
     if (!look_up(pod_statuses, sizeof pod_statuses / sizeof *pod_statuses, runtime->pod_status,
                  &runtime->state))

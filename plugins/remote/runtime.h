@@ -20,11 +20,13 @@ struct runtime {
     const char *key;                 /* NULL: none, or not to be used */
     const char *status, *pod_status; /* as they came; "" where there is none */
     const char *detail;              /* status_detail; NULL: none */
-    const char *logs;                /* pod_logs; NULL: none */
-    const char *worker[2];           /* of work_hosts; NULL: not there */
-    enum sbx_state state;            /* STARTING, RUNNING, PAUSED, FAILED or GONE */
-    bool ready;                      /* pod_status says so */
-    bool stopped;                    /* status says so: it was ended, and stays so */
+    const char *code,
+        *reason;      /* of an error that it is in, where the API says so itself (sandboxd); may be NULL */
+    const char *logs; /* pod_logs; NULL: none */
+    const char *worker[2]; /* of work_hosts; NULL: not there */
+    enum sbx_state state;  /* STARTING, RUNNING, PAUSED, FAILED or GONE */
+    bool ready;            /* pod_status says so */
+    bool stopped;          /* status says so: it was ended, and stays so */
     bool crashed, out_of_memory;
     int64_t restart_count;
 };
