@@ -77,7 +77,7 @@ static void copy_builtin(struct home *home)
 
 /* ---- settings and instance ---- */
 
-void home_attach(struct home *home, struct config *config, struct backend *backend)
+static void attach(struct home *home, struct config *config, struct backend *backend)
 {
     bool other = home->backend != backend;
     if (other && home->listing) {
@@ -103,9 +103,32 @@ void home_attach(struct home *home, struct config *config, struct backend *backe
         backend_unref(backend_before);
 }
 
+/* No plugin is there to say so, and no list of backends has it any more. */
+static void tell_left(const struct home *home)
+{
+    size_t counts[SANDBOX_STATUSES], all = 0;
+    table_count(&home->service->table, home, counts);
+    for (size_t i = 0; i < SANDBOX_STATUSES; i++)
+        all += counts[i];
+    if (all > 0)
+        log_line(
+            LOG_WARN, &(struct log_context){.backend = home->name},
+            "is not in the configuration any more: its sandboxes, %zu in all, are shown as last known, and "
+            "nothing can be asked of them until it is back",
+            all);
+}
+
+void home_attach(struct home *home, struct config *config, struct backend *backend)
+{
+    bool left = home->settings && !config;
+    attach(home, config, backend);
+    if (left)
+        tell_left(home);
+}
+
 void home_destroy(struct home *home)
 {
-    home_attach(home, NULL, NULL);
+    attach(home, NULL, NULL);
     event_del(&home->relist);
     free_builtin(home);
     free(home->name);

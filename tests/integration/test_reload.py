@@ -137,6 +137,7 @@ def test_a_backend_that_goes_and_comes_back(make_daemon):
     daemon.reload()
     assert [b["name"] for b in daemon.get("/api/v1/backends").json()] == ["local"]
     assert set(pids) <= set(daemon.processes()), "its sandboxes go on running"
+    assert re.search("backend=other: is not in the configuration any more: its sandboxes, 1 in all,", daemon.log())
     daemon.config = config
     daemon.write()
     daemon.reload()
