@@ -162,23 +162,28 @@ int command_build(const struct command *command, struct bytes *launch, struct sb
     return 0;
 }
 
-char **command_environment(const struct options *options)
+static char *variable(const char *name, const char *value, const char *behind)
 {
-    char **list = calloc(ALWAYS_PASSED + options->pass_env_len + 1u, sizeof *list);
+    char *entry = NULL;
+    if (asprintf(&entry, "%s=%s%s", name, value, behind) < 0)
+        abort();
+    return entry;
+}
+
+char **command_environment(const struct options *options, const char *public_url)
+{
+    char **list = calloc(ALWAYS_PASSED + options->pass_env_len + 2u, sizeof *list);
     if (!list)
         abort();
     size_t count = 0;
     for (uint32_t i = 0; i < ALWAYS_PASSED + options->pass_env_len; i++) {
         const char *name = i < ALWAYS_PASSED ? always_passed[i] : options->pass_env[i - ALWAYS_PASSED];
         const char *value = getenv(name);
-        if (!value)
-            continue;
-        size_t len = strlen(name) + strlen(value) + 2;
-        list[count] = malloc(len);
-        if (!list[count])
-            abort();
-        snprintf(list[count++], len, "%s=%s", name, value);
+        if (value)
+            list[count++] = variable(name, value, "");
     }
+    if (public_url)
+        list[count++] = variable("OH_WEBHOOKS_0_BASE_URL", public_url, "/api/v1/webhooks");
     return list;
 }
 

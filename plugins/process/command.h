@@ -25,9 +25,9 @@ struct command {
 /* Appends the launch (wire.h) to `launch`, whose bound is set here. -1 with `err`. */
 int command_build(const struct command *command, struct bytes *launch, struct sbx_error *err);
 
-/* The daemon's own variables that every sandbox gets: PATH, HOME, LANG, TZ and those of `pass_env`. To be
- * freed with command_environment_free(). */
-char **command_environment(const struct options *options);
+/* What every sandbox gets: PATH, HOME, LANG, TZ and those of `pass_env` as the daemon has them, and where the agent
+ * server reports to (public_url NULL: nowhere). To be freed with command_environment_free(). */
+char **command_environment(const struct options *options, const char *public_url);
 void command_environment_free(char **environment);
 
 #endif

@@ -139,7 +139,7 @@ static void open_backend(struct sbx_backend *public, const struct sbx_backend_co
         host->complete(public, op, &error);
         return;
     }
-    backend->environment = command_environment(&backend->options);
+    backend->environment = command_environment(&backend->options, config->public_url);
     backend->supervisor = supervisor_path(config->plugin_path);
     public->self = backend;
     opening->backend = backend;

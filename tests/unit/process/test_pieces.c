@@ -382,15 +382,16 @@ static void only_allow_listed_variables_of_the_daemon_are_passed(void **state)
     assert_int_equal(setenv("A_CHOICE", "this", 1), 0);
     assert_int_equal(setenv("LANG", "C.UTF-8", 1), 0);
     struct options options = {.pass_env = {TEXT("A_CHOICE"), TEXT("NOT_SET")}, .pass_env_len = 2};
-    char **list = command_environment(&options);
-    bool lang = false, choice = false;
+    char **list = command_environment(&options, "http://here:1");
+    bool lang = false, choice = false, webhooks = false;
     for (char **entry = list; *entry; entry++) {
         assert_null(strstr(*entry, "hush"));
         assert_int_not_equal(strncmp(*entry, "NOT_SET", 7), 0);
         lang |= strcmp(*entry, "LANG=C.UTF-8") == 0;
         choice |= strcmp(*entry, "A_CHOICE=this") == 0;
+        webhooks |= strcmp(*entry, "OH_WEBHOOKS_0_BASE_URL=http://here:1/api/v1/webhooks") == 0;
     }
-    assert_true(lang && choice);
+    assert_true(lang && choice && webhooks);
     command_environment_free(list);
 }
 
