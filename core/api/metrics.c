@@ -152,6 +152,35 @@ static void add_mirror(struct evbuffer *out, const struct mirror *mirror)
            stats.refused);
     single(out, "sandboxd_reports_failed_total", "counter", "Reports that the store failed to keep.",
            stats.failed);
+    single(out, "sandboxd_agent_polls_total", "counter", "Times that an agent server was asked what is new.",
+           stats.polls + stats.poll_failures);
+    single(out, "sandboxd_agent_poll_failures_total", "counter", "Of these, that did not end well.",
+           stats.poll_failures);
+}
+
+static void add_callbacks(struct evbuffer *out, const struct mirror *mirror)
+{
+    static const struct {
+        const char *name, *type, *help;
+    } families[] = {
+        {"sandboxd_callback_up", "gauge", "1 unless the callback did not take the last message."},
+        {"sandboxd_callback_events_total", "counter", "Events that the callback has taken."},
+        {"sandboxd_callback_messages_total", "counter", "Messages in which they were."},
+        {"sandboxd_callback_failures_total", "counter", "Messages that it did not take."},
+        {"sandboxd_callback_dropped_events_total", "counter",
+         "Events that it has not taken within events.retention."},
+    };
+    struct mirror_callback callback;
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        family(out, families[i].name, families[i].type, families[i].help);
+        for (size_t at = 0; mirror_callback_at(mirror, at, &callback); at++) {
+            const uint64_t values[] = {!callback.failing, callback.events, callback.messages,
+                                       callback.failures, callback.dropped};
+            evbuffer_add_printf(out, "%s{", families[i].name);
+            label(out, "callback", callback.name);
+            evbuffer_add_printf(out, "} %llu\n", (unsigned long long)values[i]);
+        }
+    }
 }
 
 static void add_store(struct evbuffer *out, struct store *store)
@@ -171,6 +200,7 @@ void metrics_get(struct call *call)
     add_backends(out, call->api->deps.service);
     add_service(out, call->api->deps.service);
     add_mirror(out, call->api->deps.mirror);
+    add_callbacks(out, call->api->deps.mirror);
     add_store(out, call->api->deps.store);
     call_reply_out(call, 200, "text/plain; version=0.0.4; charset=utf-8");
 }

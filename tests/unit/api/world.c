@@ -385,6 +385,13 @@ struct mirror_stats mirror_stats(const struct mirror *mirror)
     return (struct mirror_stats){.events = 21};
 }
 
+bool mirror_callback_at(const struct mirror *mirror, size_t index, struct mirror_callback *callback)
+{
+    (void)mirror;
+    *callback = (struct mirror_callback){.name = "events.callbacks[0] (host)", .dropped = 3, .failing = true};
+    return index == 0;
+}
+
 /* ---- store/reports.h ---- */
 
 static void ask(const char *what, const struct store_event_filter *filter, const char *id, size_t limit,
