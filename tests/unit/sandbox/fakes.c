@@ -43,6 +43,7 @@ struct backend_operation *backend_start(struct backend *backend, const struct sb
     (void)timeout_ms;
     struct backend_operation *operation = take_off(backend, "start", start->sandbox_id, done, arg);
     operation->again = start->again;
+    snprintf(operation->spec, sizeof operation->spec, "%s", start->spec_json);
     return operation;
 }
 
@@ -185,6 +186,20 @@ void report(struct world *world, const char *sandbox, enum sbx_state state)
     tell(world, sandbox, state, ++incarnation, NULL);
 }
 
+void report_key(struct world *world, const char *sandbox, enum sbx_state state, const char *key)
+{
+    struct sbx_observation observation = {.size = sizeof observation,
+                                          .state = state,
+                                          .sandbox_id = sandbox,
+                                          .exit_code = -1,
+                                          .incarnation = UINT64_MAX,
+                                          .session_key = key,
+                                          .flags = SBX_OBSERVED_KEY};
+    struct backend_events events = service_backend_events(world->service);
+    events.report(events.arg, &world->backend, &observation);
+    world_turn(world);
+}
+
 void report_agent(struct world *world, const char *sandbox, enum sbx_state state, const char *agent_url)
 {
     tell(world, sandbox, state, UINT64_MAX, agent_url);
@@ -221,7 +236,7 @@ void flight_end_silently(struct world *world, struct backend_operation *operatio
 /* ---- the store ---- */
 
 struct row {
-    char id[64], owner[32], error[256];
+    char id[64], owner[32], error[256], session[64], spec[256], key[64];
     bool has_owner, has_error, begun, deleting, there;
 };
 static struct row rows[256];
@@ -256,7 +271,32 @@ void store_put_sandbox(struct store *store, const struct store_sandbox *sandbox,
     (void)store;
     struct row row = {.begun = sandbox->begun, .deleting = sandbox->deleting, .there = true};
     snprintf(row.id, sizeof row.id, "%s", sandbox->id);
+    snprintf(row.session, sizeof row.session, "%s", sandbox->session_id ? sandbox->session_id : "");
+    snprintf(row.spec, sizeof row.spec, "%s", sandbox->spec_json ? sandbox->spec_json : "");
+    snprintf(row.key, sizeof row.key, "%s", sandbox->session_key);
     queue(&row, done, arg);
+}
+
+const char *store_session(const char *id)
+{
+    return find_row(id)->session;
+}
+
+const char *store_spec(const char *id)
+{
+    return find_row(id)->spec;
+}
+
+const char *store_key(const char *id)
+{
+    return find_row(id)->key;
+}
+
+void store_seed_session(const char *id, bool begun, const char *session_id, const char *spec_json)
+{
+    store_seed(id, NULL, begun, false, NULL);
+    snprintf(find_row(id)->session, sizeof rows[0].session, "%s", session_id);
+    snprintf(find_row(id)->spec, sizeof rows[0].spec, "%s", spec_json);
 }
 
 void store_delete_sandbox(struct store *store, const char *id, store_done done, void *arg)
@@ -324,7 +364,9 @@ int store_load_sandboxes(struct store *store, void (*each)(void *arg, const stru
         struct store_sandbox sandbox = {.id = rows[i].id,
                                         .backend = "b",
                                         .spec_id = "spec",
-                                        .session_key = "key",
+                                        .session_key = rows[i].key[0] ? rows[i].key : "key",
+                                        .session_id = rows[i].session[0] ? rows[i].session : NULL,
+                                        .spec_json = rows[i].spec[0] ? rows[i].spec : NULL,
                                         .owner = rows[i].has_owner ? rows[i].owner : NULL,
                                         .created_at_us = 1000 + (int64_t)i,
                                         .begun = rows[i].begun,

@@ -19,6 +19,7 @@ struct backend_operation {
     char verb[12]; /* "start", "pause", "resume", "stop", "remove", "confirm", "list", "logs" */
     char sandbox[64];
     uint32_t again;
+    char spec[256]; /* start: the spec_json */
     backend_done done;
     void *arg;
     bool cancelled;
@@ -55,10 +56,19 @@ void report(struct world *world, const char *sandbox, enum sbx_state state);
  * do). */
 void report_agent(struct world *world, const char *sandbox, enum sbx_state state, const char *agent_url);
 
+/* Reported with this flag and key, in STARTING or RUNNING. */
+void report_key(struct world *world, const char *sandbox, enum sbx_state state, const char *key);
+
 /* Acknowledges every write that waits, with err (NULL: success). */
 void store_flush(struct world *world, const struct sbx_error *err);
 unsigned store_waiting(void);
 bool store_has(const char *id, bool *deleting);
+/* What the disk has of the session and the spec of a record; "": nothing. */
+const char *store_session(const char *id);
+const char *store_spec(const char *id);
+const char *store_key(const char *id);
+/* A record of a start that had its own spec. */
+void store_seed_session(const char *id, bool begun, const char *session_id, const char *spec_json);
 /* A record that an earlier daemon left. */
 void store_seed(const char *id, const char *owner, bool begun, bool deleting, const char *error_json);
 
