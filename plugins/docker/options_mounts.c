@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define ID "{id}"
 enum { PATH_LEN_MAX = 1024 }; /* three of them, for an overlay, fit into the page that mount(2) takes */
@@ -194,6 +195,22 @@ static void read_mount(struct options_reader *reader, const char *path, const sb
     reader->options->mounts[reader->options->mounts_len++] = mount;
 }
 
+/* What overlay.c refuses at each start. A warning only: a daemon that does not start serves no other sandbox either. */
+static void check_base(struct options_reader *reader)
+{
+    const char *base = reader->options->overlay_base;
+    struct stat status;
+    if (lstat(base, &status) != 0)
+        return; /* it is made */
+    if (!S_ISDIR(status.st_mode))
+        option_warn(&reader->base, "overlay_base", "%.300s is no folder: starts with an overlay will fail",
+                    base);
+    else if (status.st_mode & (S_IWGRP | S_IWOTH))
+        option_warn(&reader->base, "overlay_base",
+                    "%.300s may be written to by others: starts with an overlay will fail; give it mode 0700",
+                    base);
+}
+
 void options_read_mounts(struct options_reader *reader, const sbx_json *value)
 {
     const struct sbx_json_api *json = reader->base.host->json;
@@ -204,6 +221,8 @@ void options_read_mounts(struct options_reader *reader, const sbx_json *value)
         option_complain(&reader->base, "overlay_base", "must be a path without \"..\"");
     else if (base && strcmp(base, "/") == 0)
         option_complain(&reader->base, "overlay_base", "must be a folder of its own");
+    else if (base)
+        check_base(reader);
     if (!value)
         return;
     if (json->type(value) != SBX_JSON_ARRAY || json->length(value) > OPTIONS_MOUNTS_MAX) {

@@ -479,6 +479,8 @@ static void what_may_surprise_is_warned_of(void **state)
         {"{\"port_ranges\": {\"AGENT_SERVER\": \"30000-30099\", \"VSCODE\": \"30099-30199\"}}",
          "port_ranges.VSCODE: overlaps the range of AGENT_SERVER, 30000-30099"},
         {"{\"network\": \"host\", \"bind_address\": \"0.0.0.0\"}", "bind_address: has no effect"},
+        {"{\"overlay_base\": \"/dev/null\"}", "overlay_base: /dev/null is no folder"},
+        {"{\"overlay_base\": \"/tmp\"}", "overlay_base: /tmp may be written to by others"},
         {MOUNT("/", "/x", "ro"), "mounts[0]: " GIVES "the whole file system of the host"},
         {MOUNT("/run/docker.sock", "/x", "ro"), "mounts[0]: " GIVES "the engine"},
         {"{\"kwargs\": {\"shm_size\": 1}}",
