@@ -226,7 +226,7 @@ static int run_report(struct job *base, struct database *d, struct sbx_error *er
     job->reported = (struct store_reported){0};
     if (database_room(d) < ROOM_LEFT)
         return error_set(err, SBX_ERR_UNAVAILABLE, STORE_FAILED,
-                         "there are less than 32 MiB of room on the disk of state_dir: what agents report is "
+                         "there is less than 32 MiB of room on the disk of state_dir: what agents report is "
                          "not stored until there is more");
     int64_t kept, bytes;
     if (read_kept(d, job->report.sandbox_id, &kept, err) || write_report(d, job, kept, &bytes, err))
@@ -333,7 +333,7 @@ static int expire_conversations(struct database *d, struct expire_job *job, stru
         return -1;
     sqlite3_bind_int64(s, 1, job->before_us);
     sqlite3_bind_int(s, 2, EXPIRE_TURN);
-    int64_t seqs[EXPIRE_TURN];
+    int64_t seqs[EXPIRE_TURN] = {0};
     int row;
     while ((row = database_step(d, s, err)) > 0) {
         seqs[job->expired.conversations++] = sqlite3_column_int64(s, 0);

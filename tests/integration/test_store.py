@@ -122,6 +122,19 @@ def test_a_full_disk_refuses_the_request_and_serves_on(small_disk):
     daemon.start_sandbox()
 
 
+def test_reports_leave_the_rest_of_a_disk_to_the_sandboxes(small_disk):
+    """They want 32 MiB to be left."""
+    daemon = small_disk.start()
+    sandbox = daemon.start_sandbox()
+    answer = daemon.post("/api/v1/webhooks/events/0123456789abcdef0123456789abcdef", body='[{"id":"1"}]',
+                         headers={"X-Session-API-Key": sandbox["session_api_key"]})
+    assert answer.status == 503 and "less than 32 MiB of room" in answer.json()["detail"], answer
+    assert answer.headers["Retry-After"] and answer.json()["error"]["code"] == "STORE_FAILED"
+    daemon.wait_log("less than 32 MiB of room")
+    assert daemon.get("/api/v1/events/count").json() == 0
+    daemon.start_sandbox()
+
+
 def test_a_read_only_disk_is_no_start(small_disk):
     daemon = small_disk.start()
     daemon.stop()
