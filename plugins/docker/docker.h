@@ -1,13 +1,14 @@
 /* docker.h: one configured instance of the docker plugin, and what its files share.
  *
- *   docker.c   the entry, opening and closing        watch.c    the engine's event stream, and whether it is there
- *   start.c    a sandbox's start; make.c: its steps   list.c     a full listing
- *   act.c      pause, resume, stop                    look.c     one container's inspection, applied
- *   remove.c   its removal; halt.c: a graceful end    table.c    the containers that are known
- *   pull.c     images (image.c: is there one?)                             report.c   what the host is told
- *   logs.c     output                                 ending.c   why a container ended
- *   ports.c    host ports                             start_log.c  its output while it starts, at debug level
- *   operation.c  what operations on a container have in common
+ *   docker.c      the entry, opening and closing
+ *   options/      what an operator may set: options.c and its parts
+ *   engine/       the calls (engine.c), the event stream and whether the engine is there (watch.c)
+ *   containers/   what is known of them: table.c, a full listing (list.c), one inspection (look.c), why one ended
+ *                 (ending.c), what the host is told (report.c)
+ *   images/       pulls and their progress, registries' credentials, whether there is such an image (image.c)
+ *   operations/   start.c (its steps: make.c), act.c (pause, resume, stop), remove.c, and what a start asks of the
+ *                 engine: create.c, overlay.c, ports.c
+ *   output/       logs.c, and a sandbox's output while it starts (start_log.c)
  *
  * Everything here belongs to the loop thread. The engine is the truth about containers; the table holds what it
  * said last, so that no read asks it.
@@ -15,10 +16,10 @@
 #ifndef DOCKER_DOCKER_H
 #define DOCKER_DOCKER_H
 
-#include "container.h"
-#include "create.h"
-#include "engine.h"
-#include "options.h"
+#include "containers/container.h"
+#include "engine/engine.h"
+#include "operations/create.h"
+#include "options/options.h"
 
 enum {
     SANDBOX_ID_MAX = 127,
@@ -157,7 +158,7 @@ void pull_finish(struct docker *docker);
 void image_begin(struct docker *docker, const char *image, sbx_op op);
 void image_cancel(struct docker *docker, sbx_op op);
 
-/* ---- start.c, act.c, remove.c, logs.c ---- */
+/* ---- operation.c, start.c, act.c, remove.c, logs.c ---- */
 
 /* Around an operation on a container: events do not look at it meanwhile. The look that an operation ends with is
  * operation_look(); what events say after that is looked at by operation_end(). */

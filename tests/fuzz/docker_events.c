@@ -1,7 +1,7 @@
 // uses: docker_pieces plugin
 /* fuzz/docker_events.c: the docker backend's reader of event lines. Whole and cut into pieces it must tell the same
  * events, and what it tells must be what watch.c relies on. */
-#include "events.h"
+#include "engine/events.h"
 #include "plugin/json.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // uses: docker_pieces
 /* fuzz/docker_frames.c: a container's log, whole and byte by byte: both ways have the same output, and the same end. */
-#include "frames.h"
+#include "output/frames.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // uses: docker_pieces plugin
 /* fuzz/docker_inspect.c: any JSON as the engine's inspection of a container, and as its listing. What is taken must be
  * what the rest of the docker backend relies on. */
-#include "container.h"
+#include "containers/container.h"
 #include "plugin/json.h"
 
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 // uses: docker_pieces plugin
 /* fuzz/docker_pull.c: what a pull reads that others wrote: the engine's stream, its words, an image's name, the Docker
  * client's configuration and a credential helper's answer. */
-#include "image_name.h"
+#include "images/image_name.h"
+#include "images/pull_failure.h"
+#include "images/pull_progress.h"
+#include "images/registry_auth.h"
 #include "plugin/json.h"
-#include "pull_failure.h"
-#include "pull_progress.h"
-#include "registry_auth.h"
 
 #include <stdlib.h>
 #include <string.h>

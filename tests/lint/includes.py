@@ -47,9 +47,9 @@ def check_plugin(path, quote, name):
     if (ROOT / "plugins" / name).is_file() and name.startswith("common/"):
         return None
     own = ROOT.joinpath(*path.relative_to(ROOT).parts[:2])
-    if (path.parent / name).resolve().is_relative_to(own) and (path.parent / name).is_file():
+    if ".." not in name and ((own / name).is_file() or (path.parent / name).is_file()):
         return None
-    return f'"{name}": a plugin includes its own files, "common/…" and <sandboxd/…>'
+    return f'"{name}": a plugin includes its own files as "folder/file.h", "common/…" and <sandboxd/…>'
 
 
 def check_public(path, quote, name):

@@ -1,7 +1,7 @@
 /* agent.c: see agent.h. From the fork on, the child only makes system calls. */
 #include "agent.h"
 
-#include "../cgroup.h"
+#include "cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #ifndef SUPERVISOR_AGENT_H
 #define SUPERVISOR_AGENT_H
 
-#include "../wire.h"
+#include "wire.h"
 
 #include <sys/types.h>
 

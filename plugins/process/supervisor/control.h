@@ -7,7 +7,7 @@
 #ifndef SUPERVISOR_CONTROL_H
 #define SUPERVISOR_CONTROL_H
 
-#include "../wire.h"
+#include "wire.h"
 
 #include <poll.h>
 #include <stdbool.h>

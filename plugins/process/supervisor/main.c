@@ -7,13 +7,13 @@
  *
  * This file owns the phases of that one run. Single-threaded; allocates only to read the launch.
  */
-#include "../cgroup.h"
-#include "../wire.h"
 #include "agent.h"
+#include "cgroup.h"
 #include "control.h"
 #include "output.h"
 #include "port.h"
 #include "tree.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

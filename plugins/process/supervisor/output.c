@@ -1,7 +1,7 @@
 /* output.c: see output.h. Owns the pipe and the log files; knows nothing of their readers. */
 #include "output.h"
 
-#include "../wire.h"
+#include "wire.h"
 
 #include <dirent.h>
 #include <errno.h>

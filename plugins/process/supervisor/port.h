@@ -6,7 +6,7 @@
 #ifndef SUPERVISOR_PORT_H
 #define SUPERVISOR_PORT_H
 
-#include "../wire.h"
+#include "wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>

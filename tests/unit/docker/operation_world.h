@@ -4,7 +4,7 @@
 #define OPERATION_WORLD_H
 
 #include "docker.h"
-#include "refusal.h"
+#include "engine/refusal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,8 +53,8 @@ extern struct world {
     uint64_t now_ms;
     uint16_t next_port;
     uint16_t told_port; /* on the host, in the last report of a start */
-    int created_at_us; /* on the label of the container that is there */
-    bool exhausted;    /* there is no port */
+    int created_at_us;  /* on the label of the container that is there */
+    bool exhausted;     /* there is no port */
     int reserved, reserved_most, overlays_made, overlays_removed, forgotten, log_ends, doubts, progresses,
         warnings;
     int completions;

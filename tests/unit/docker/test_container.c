@@ -1,6 +1,6 @@
 /* test_container.c: facts of a container from the engine's JSON. The bodies are Docker Engine 20.10's own, shortened to
  * what is looked at. */
-#include "container.h"
+#include "containers/container.h"
 #include "plugin/json.h"
 
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* test_create.c: what a container is asked for: all that the options and the spec say is in the request, and what the
  * daemon can't do without is there whatever they say. And the folders of overlays.
  */
-#include "container.h"
-#include "create.h"
+#include "containers/container.h"
+#include "operations/create.h"
 #include "plugin/json.h"
 
 #include <setjmp.h>

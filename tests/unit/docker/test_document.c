@@ -1,5 +1,5 @@
 /* test_document.c: the engine's JSON is read whatever anybody wrote into a label. */
-#include "document.h"
+#include "containers/document.h"
 #include "plugin/json.h"
 
 #include <setjmp.h>

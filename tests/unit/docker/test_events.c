@@ -1,5 +1,5 @@
 /* test_events.c: the engine's event stream, cut anywhere, becomes events. The lines are Docker Engine 20.10's own. */
-#include "events.h"
+#include "engine/events.h"
 #include "plugin/json.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* test_frames.c: the frames come off a log, however it is cut into pieces, and what is no log is told. */
-#include "frames.h"
+#include "output/frames.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* test_options.c: each option of the docker backend: what is taken, what is told about what is not, and what kwargs
  * are warned of.
  */
-#include "options.h"
+#include "options/options.h"
 #include "plugin/json.h"
 
 #include <setjmp.h>

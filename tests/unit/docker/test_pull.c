@@ -1,11 +1,11 @@
 /* test_pull.c: the pure parts of a pull: an image's name, what the engine says while it pulls, why it failed, and a
  * registry's credentials. */
-#include "image_name.h"
+#include "engine/refusal.h"
+#include "images/image_name.h"
+#include "images/pull_failure.h"
+#include "images/pull_progress.h"
+#include "images/registry_auth.h"
 #include "plugin/json.h"
-#include "pull_failure.h"
-#include "pull_progress.h"
-#include "refusal.h"
-#include "registry_auth.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

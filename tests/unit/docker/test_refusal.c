@@ -1,6 +1,6 @@
 /* test_refusal.c: what the engine's messages are taken to mean. The texts are those of Docker Engine 20.10, as it gave
  * them, and of 23 to 29 where these word it otherwise. */
-#include "refusal.h"
+#include "engine/refusal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* test_start_log.c: the output of a sandbox that starts, line by line, and without its key. The output is in the test's
  * hands. */
-#include "output.h"
+#include "output/output.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

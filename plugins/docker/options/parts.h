@@ -1,0 +1,36 @@
+/* parts.h: what options.c has in files of its own. Included by these alone.
+ */
+#ifndef DOCKER_OPTIONS_PARTS_H
+#define DOCKER_OPTIONS_PARTS_H
+
+#include "common/option_reader.h"
+#include "options/options.h"
+
+enum { OPTION_PATH_SIZE = 200 };
+
+struct options_reader {
+    struct option_reader base; /* first: option_complain(&reader->base, …) */
+    struct options *options;
+    const struct sbx_backend_config *config;
+};
+
+/* engine.c: `host`, `tls` and where the registries' credentials are. `tls` is a mapping or NULL, and its
+ * members were read. */
+void options_read_engine(struct options_reader *reader, const sbx_json *tls);
+
+/* Warns of what makes no sense with an engine on another machine. After everything that it looks at. */
+void options_check_distance(struct options_reader *reader);
+
+/* mounts.c: `mounts`; NULL: none. Needs overlay_base. */
+void options_read_mounts(struct options_reader *reader, const sbx_json *value);
+
+/* ports.c: `exposed_ports` and `port_ranges`; NULL: the defaults of the profile. */
+void options_read_ports(struct options_reader *reader, const sbx_json *exposed, const sbx_json *ranges);
+
+/* kwargs.c: `kwargs`. */
+void options_read_kwargs(struct options_reader *reader, const sbx_json *value);
+
+/* Is `text` 1 to `max` bytes of letters, digits and `others`, the first of them a letter or a digit? */
+bool options_is_name(const char *text, const char *others, size_t max);
+
+#endif
