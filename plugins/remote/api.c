@@ -80,12 +80,20 @@ static void unlink_call(struct api_call *call)
     call->prev = NULL;
 }
 
+/* What an attempt was answered with. */
+static void drop_body(struct api_call *call)
+{
+    call->api->host->json->free(call->document);
+    wipe(call->text, call->text_len);
+    call->document = NULL;
+    call->text = NULL;
+}
+
 static void free_call(struct api_call *call)
 {
     unlink_call(call);
     call->api->host->timer_cancel(call->api->public, call->timer);
-    call->api->host->json->free(call->document);
-    wipe(call->text, call->text_len);
+    drop_body(call);
     wipe(call->body, call->body ? strlen(call->body) : 0);
     free(call->path);
     free(call);
@@ -151,6 +159,7 @@ static void attempt_failed(struct api_call *call)
     uint64_t delay = api_backoff_ms(api, call->attempts, call->retry_after_ms);
     bool in_time = api->host->now_ms() + delay + LEAST_ATTEMPT_MS < call->deadline_ms;
     if (call->error.retryable && !call->once && in_time) {
+        drop_body(call);
         call->stage = STAGE_BACKOFF;
         call->timer = api->host->timer_start(api->public, delay * 1000, on_backoff_over, call);
         return;
