@@ -63,7 +63,7 @@ void store_report(struct store *store, const struct store_report *report, store_
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 struct store_event {
-    int64_t seq; /* grows with each new event, and is never used again: the order in which they were stored */
+    int64_t seq; /* one more for each new event, and never used again: the order in which they were stored */
     int64_t timestamp_us;
     const char *sandbox_id, *conversation_id, *id;
     const char *owner; /* NULL: nobody */

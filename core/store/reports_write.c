@@ -29,9 +29,11 @@ static const char insert_conversation[] =
 static const char touch_conversation[] =
     "UPDATE conversations SET reported_us = ?2, last_event_us = max(last_event_us, ?3) WHERE seq = ?1";
 static const char put_text[] = "INSERT OR REPLACE INTO conversation_texts (seq, json) VALUES (?,?)";
-static const char insert_event[] = "INSERT OR IGNORE INTO events (timestamp_us, arrived_us, sandbox_id, "
-                                   "conversation_id, id, owner, kind, json) "
-                                   "VALUES (?1,?2,?3,?4,?5,?6,?7,?8)";
+/* Not INSERT OR IGNORE, which uses up a seq for each event that is there. */
+static const char insert_event[] =
+    "INSERT INTO events (timestamp_us, arrived_us, sandbox_id, conversation_id, id, owner, kind, json) "
+    "SELECT ?1,?2,?3,?4,?5,?6,?7,?8 WHERE NOT EXISTS (SELECT 1 FROM events WHERE id = ?5 "
+    "AND conversation_id = ?4 AND sandbox_id = ?3)";
 
 static const char oldest_events[] =
     "SELECT seq, arrived_us, sandbox_id, length(json) FROM events ORDER BY seq LIMIT ?";
