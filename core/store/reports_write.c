@@ -29,11 +29,11 @@ static const char insert_conversation[] =
 static const char touch_conversation[] =
     "UPDATE conversations SET reported_us = ?2, last_event_us = max(last_event_us, ?3) WHERE seq = ?1";
 static const char put_text[] = "INSERT OR REPLACE INTO conversation_texts (seq, json) VALUES (?,?)";
-/* Not INSERT OR IGNORE, which uses up a seq for each event that is there. */
+static const char select_event[] =
+    "SELECT 1 FROM events WHERE id = ? AND conversation_id = ? AND sandbox_id = ?";
 static const char insert_event[] =
     "INSERT INTO events (timestamp_us, arrived_us, sandbox_id, conversation_id, id, owner, kind, json) "
-    "SELECT ?1,?2,?3,?4,?5,?6,?7,?8 WHERE NOT EXISTS (SELECT 1 FROM events WHERE id = ?5 "
-    "AND conversation_id = ?4 AND sandbox_id = ?3)";
+    "VALUES (?1,?2,?3,?4,?5,?6,?7,?8)";
 
 static const char oldest_events[] =
     "SELECT seq, arrived_us, sandbox_id, length(json) FROM events ORDER BY seq LIMIT ?";
@@ -164,28 +164,50 @@ static bool over(const struct store_report *report, int64_t kept, int64_t bytes)
     return bytes > kept && (uint64_t)bytes > report->max_bytes;
 }
 
+/* Looked for, instead of an insert that is ignored: that would use up a seq. 1: it is there already. */
+static int is_known(struct database *d, const struct store_report *report, const char *id,
+                    struct sbx_error *err)
+{
+    sqlite3_stmt *s = database_statement(d, select_event, err);
+    if (!s)
+        return -1;
+    bind_text(s, 1, id);
+    bind_text(s, 2, report->conversation_id);
+    bind_text(s, 3, report->sandbox_id);
+    int row = database_step(d, s, err);
+    if (row > 0)
+        database_reset(s);
+    return row;
+}
+
+static int write_event(struct database *d, const struct store_report *report,
+                       const struct store_new_event *event, struct sbx_error *err)
+{
+    sqlite3_stmt *s = database_statement(d, insert_event, err);
+    if (!s)
+        return -1;
+    sqlite3_bind_int64(s, 1, event->timestamp_us);
+    sqlite3_bind_int64(s, 2, report->arrived_us);
+    bind_text(s, 3, report->sandbox_id);
+    bind_text(s, 4, report->conversation_id);
+    bind_text(s, 5, event->id);
+    bind_text(s, 6, report->owner);
+    bind_text(s, 7, event->kind);
+    bind_blob(s, 8, event->json, event->json_len);
+    return database_step(d, s, err);
+}
+
 /* Stops once it is over: it is undone then. */
 static int write_events(struct database *d, struct report_job *job, int64_t kept, int64_t *bytes,
                         int64_t *last_us, struct sbx_error *err)
 {
     const struct store_report *report = &job->report;
-    sqlite3_stmt *s = database_statement(d, insert_event, err);
-    if (!s)
-        return -1;
-    sqlite3 *db = sqlite3_db_handle(s);
     for (size_t i = 0; i < report->events_len && !over(report, kept, *bytes); i++) {
         const struct store_new_event *event = &report->events[i];
-        sqlite3_bind_int64(s, 1, event->timestamp_us);
-        sqlite3_bind_int64(s, 2, report->arrived_us);
-        bind_text(s, 3, report->sandbox_id);
-        bind_text(s, 4, report->conversation_id);
-        bind_text(s, 5, event->id);
-        bind_text(s, 6, report->owner);
-        bind_text(s, 7, event->kind);
-        bind_blob(s, 8, event->json, event->json_len);
-        if (database_step(d, s, err) < 0)
+        int known = is_known(d, report, event->id, err);
+        if (known < 0 || (!known && write_event(d, report, event, err)))
             return -1;
-        if (sqlite3_changes(db) == 0) {
+        if (known) {
             job->reported.known++;
             continue;
         }
