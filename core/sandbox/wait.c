@@ -41,12 +41,17 @@ static void destroy(struct sandbox_wait *wait)
 static void give_answer(void *arg)
 {
     struct sandbox_wait *wait = arg;
+    bool promised = wait->what == WAIT_PROMISED;
+    if (!promised && !wait->failed && wait->sandbox->deleting) { /* since then: the disk decides */
+        wait->known = false;
+        loop_arm_ms(&wait->timer, DISK_LOOK_MS);
+        return;
+    }
     service_done done = wait->done;
     void *done_arg = wait->arg;
     struct sandbox *sandbox = wait->failed ? NULL : wait->sandbox;
     struct sbx_error err = wait->err;
     bool failed = wait->failed;
-    bool promised = wait->what == WAIT_PROMISED;
     destroy(wait);
     done(done_arg, promised ? NULL : sandbox, failed ? &err : NULL);
 }

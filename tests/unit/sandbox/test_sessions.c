@@ -159,6 +159,33 @@ static void a_deleted_session_is_free_at_once(void **state)
     world_destroy(world);
 }
 
+static void a_start_is_not_answered_with_what_was_deleted_meanwhile(void **state)
+{
+    (void)state;
+    struct world *world = begin(0, OVER_LIMIT_PAUSE_OLDEST);
+    char id[64];
+    struct answer deleted = {0}, answer;
+    struct sbx_error err;
+    run_session(world, id);
+    start_session(world, &answer); /* known at once, told on the next turn */
+    assert_non_null(service_delete(world->service, &anybody, id, answered, &deleted, &err));
+    world_turn(world);
+    assert_false(answer.given); /* the promise may not be made */
+    error_set(&err, SBX_ERR_UNAVAILABLE, "STORE_FAILED", "no");
+    store_flush(world, &err);
+    assert_true(deleted.failed);
+    assert_true(answer.given && !answer.failed);
+    assert_int_equal(answer.status, SANDBOX_RUNNING);
+    start_session(world, &answer);
+    assert_non_null(
+        service_delete(world->service, &anybody, id, answered, memset(&deleted, 0, sizeof deleted), &err));
+    store_flush(world, NULL);
+    assert_true(deleted.given && !deleted.failed);
+    assert_true(answer.given && answer.failed);
+    assert_int_equal(answer.err.kind, SBX_ERR_NOT_FOUND);
+    world_destroy(world);
+}
+
 static void a_start_that_a_crash_cut_off_goes_on_with_its_own_spec(void **state)
 {
     (void)state;
@@ -250,6 +277,7 @@ int main(void)
         cmocka_unit_test(a_session_that_is_paused_is_resumed_by_a_start),
         cmocka_unit_test(what_is_gone_makes_way_for_another),
         cmocka_unit_test(a_deleted_session_is_free_at_once),
+        cmocka_unit_test(a_start_is_not_answered_with_what_was_deleted_meanwhile),
         cmocka_unit_test(a_start_that_a_crash_cut_off_goes_on_with_its_own_spec),
         cmocka_unit_test(a_sandbox_without_a_session_is_one_of_its_id),
         cmocka_unit_test(users_have_sessions_of_their_own),
