@@ -273,7 +273,8 @@ static struct sandbox_wait *attach(struct sandbox *sandbox, const struct viewer 
 {
     bool runs = sandbox->status == SANDBOX_STARTING || sandbox->status == SANDBOX_RUNNING;
     bool will_pause = sandbox->phase == PHASE_PAUSING || sandbox->wants & WANT_PAUSE;
-    if (runs && !will_pause)
+    bool unheard = sandbox->begun && sandbox->state == 0; /* it may be paused as well */
+    if (runs && !will_pause && !unheard)
         return wait_add(sandbox, WAIT_REACHABLE, ANSWER_WITHIN_MS, done, arg);
     return service_resume(sandbox->service, viewer, sandbox->id, done, arg, err);
 }

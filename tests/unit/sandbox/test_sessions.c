@@ -209,6 +209,25 @@ static void a_start_that_a_crash_cut_off_goes_on_with_its_own_spec(void **state)
     world_destroy(world);
 }
 
+/* The daemon serves before a slow backend has told what is there: a start makes the session's sandbox run, and does
+ * not only wait to hear of it. */
+static void a_session_that_nothing_was_heard_of_yet_is_resumed_by_a_start(void **state)
+{
+    (void)state;
+    struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
+    store_seed_session("kept", true, "s", OWN);
+    world_begin(world);
+    struct answer answer;
+    start_session(world, &answer);
+    report(world, "kept", SBX_STATE_PAUSED);
+    flight_end(world, flight_find("list", NULL), NULL);
+    assert_false(answer.given);
+    flight_end(world, flight_find("resume", "kept"), NULL);
+    assert_true(answer.given && !answer.failed);
+    assert_int_equal(answer.status, SANDBOX_RUNNING);
+    world_destroy(world);
+}
+
 static void a_sandbox_without_a_session_is_one_of_its_id(void **state)
 {
     (void)state;
@@ -279,6 +298,7 @@ int main(void)
         cmocka_unit_test(a_deleted_session_is_free_at_once),
         cmocka_unit_test(a_start_is_not_answered_with_what_was_deleted_meanwhile),
         cmocka_unit_test(a_start_that_a_crash_cut_off_goes_on_with_its_own_spec),
+        cmocka_unit_test(a_session_that_nothing_was_heard_of_yet_is_resumed_by_a_start),
         cmocka_unit_test(a_sandbox_without_a_session_is_one_of_its_id),
         cmocka_unit_test(users_have_sessions_of_their_own),
         cmocka_unit_test(a_key_that_the_technology_chose_is_kept),
