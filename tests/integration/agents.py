@@ -34,6 +34,21 @@ class FakeAgent:
         self.control(conversations={conversation: {"events": events, **more}})
 
 
+class Reporter:
+    """Reports as the agent server of a sandbox does; `older`: with the sandbox's id in the path."""
+
+    def __init__(self, daemon, sandbox, older=False):
+        self.daemon, self.sandbox = daemon, sandbox
+        self.base = "/api/v1/webhooks" + (f"/{sandbox['id']}" if older else "")
+        self.headers = {"X-Session-API-Key": sandbox["session_api_key"], "Content-Type": "application/json"}
+
+    def events(self, conversation, body, **options):
+        return self.daemon.post(f"{self.base}/events/{conversation}", body=body, headers=self.headers, **options)
+
+    def conversation(self, body):
+        return self.daemon.post(f"{self.base}/conversations", body=body, headers=self.headers)
+
+
 def start_agent(daemon, **options):
     return FakeAgent(daemon.start_sandbox("fake", **options))
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from agents import Reporter
 from harness import wait_until
 
 KEYS = {user: f"{user}-secret-key-00001" for user in ("ann", "bob", "ops")}
@@ -24,21 +25,6 @@ def event(number, kind="MessageEvent", **more):
 
 def array(texts):
     return "[" + ",\n".join(texts) + "]"
-
-
-class Agent:
-    """Reports as the agent server of a sandbox does."""
-
-    def __init__(self, daemon, sandbox, older=False):
-        self.daemon, self.sandbox = daemon, sandbox
-        self.base = "/api/v1/webhooks" + (f"/{sandbox['id']}" if older else "")
-        self.headers = {"X-Session-API-Key": sandbox["session_api_key"], "Content-Type": "application/json"}
-
-    def events(self, conversation, body, **options):
-        return self.daemon.post(f"{self.base}/events/{conversation}", body=body, headers=self.headers, **options)
-
-    def conversation(self, body):
-        return self.daemon.post(f"{self.base}/conversations", body=body, headers=self.headers)
 
 
 def ok(response):
@@ -65,7 +51,7 @@ def metric(daemon, name, headers=None):
 
 @pytest.mark.parametrize("older", [False, True])
 def test_a_report_is_kept_as_it_came(daemon, older):
-    agent = Agent(daemon, daemon.start_sandbox(), older)
+    agent = Reporter(daemon, daemon.start_sandbox(), older)
     conversation = uuid.uuid4()
     texts = [event(1), event(2, text="\u00e4 \\u0000 ]}"), event(3, large=10 ** 40)]
     text = '{"title" : null, "id":"%s",  "n":1.50}' % conversation
@@ -84,7 +70,7 @@ def test_a_report_is_kept_as_it_came(daemon, older):
 
 
 def test_filters_order_pages_count_and_batch(daemon):
-    agent = Agent(daemon, daemon.start_sandbox())
+    agent = Reporter(daemon, daemon.start_sandbox())
     one, two = uuid.uuid4().hex, uuid.uuid4().hex
     texts = [event(n, kind="Odd" if n % 2 else "Even") for n in range(250)]
     shuffled = random.Random(1).sample(texts, len(texts))
@@ -110,7 +96,7 @@ def test_filters_order_pages_count_and_batch(daemon):
 
 
 def test_conversations_are_paged_newest_first(daemon):
-    agent = Agent(daemon, daemon.start_sandbox())
+    agent = Reporter(daemon, daemon.start_sandbox())
     ids = [str(uuid.uuid4()) for _ in range(5)]
     for one in ids:
         ok(agent.conversation(json.dumps({"id": one})))
@@ -134,14 +120,14 @@ def test_only_the_sandboxs_own_key_is_taken(daemon):
                          headers={"X-Session-API-Key": two["session_api_key"]})
     assert answer.status == 401
     daemon.act("pause", one["id"])
-    ok(Agent(daemon, one).events(conversation, array([event(1)])))  # what it still had to say
+    ok(Reporter(daemon, one).events(conversation, array([event(1)])))  # what it still had to say
     daemon.remove_sandbox(one["id"])
-    assert Agent(daemon, one).events(conversation, "[]").status == 401
+    assert Reporter(daemon, one).events(conversation, "[]").status == 401
     assert len(all_events(daemon)) == 1  # stays until its retention is over
 
 
 def test_wrong_and_large_reports_are_told(daemon):
-    agent = Agent(daemon, daemon.start_sandbox())
+    agent = Reporter(daemon, daemon.start_sandbox())
     conversation = uuid.uuid4().hex
     for body, where in (("[", ["body"]), ("{}", ["body"]), ('[{"id":"1"},{}]', ["body", 1, "id"]),
                         ('[{"id":"1"},{"id":"2","kind":5}]', ["body", 1, "kind"]), ("", ["body"])):
@@ -164,7 +150,7 @@ def test_owners_see_their_own_and_an_admin_all(make_daemon):
     daemon.write()
     daemon.finish_headers = OPS
     daemon.start()
-    agents = [Agent(daemon, daemon.start_sandbox(headers=headers)) for headers in (ANN, BOB)]
+    agents = [Reporter(daemon, daemon.start_sandbox(headers=headers)) for headers in (ANN, BOB)]
     conversation, same = uuid.uuid4().hex, event(1)
     for n, agent in enumerate(agents):  # both say that the conversation, and the event, is theirs
         ok(agent.events(conversation, array([same, event(n + 2)])))
@@ -183,7 +169,7 @@ def test_owners_see_their_own_and_an_admin_all(make_daemon):
 
 def test_what_one_sandbox_may_store_is_bounded(make_daemon):
     daemon = make_daemon(lambda config: config.update(events={"max_per_sandbox": "1MiB"})).start()
-    hostile, other = (Agent(daemon, daemon.start_sandbox()) for _ in range(2))
+    hostile, other = (Reporter(daemon, daemon.start_sandbox()) for _ in range(2))
     conversation = uuid.uuid4().hex
     assert hostile.events(conversation, array([event(1, text="x" * 2000000)])).status == 429
     ok(hostile.events(conversation, array([event(2, text="x" * 1000000)])))
@@ -210,7 +196,7 @@ def test_what_was_answered_is_there_once_after_kills(make_daemon):
         while not over.is_set():
             some = chance.sample(texts, 20)
             try:
-                answer = Agent(daemon, sandbox).events(conversations[sandbox["id"]], array(some))
+                answer = Reporter(daemon, sandbox).events(conversations[sandbox["id"]], array(some))
             except OSError:
                 continue
             except Exception as problem:  # http.client: the answer was cut off
