@@ -35,6 +35,7 @@ struct container {
     char *name;               /* the sandbox's id */
     struct facts facts;       /* as last inspected; facts.id "" before the first time */
     uint64_t applied;         /* the number of the look that they are from (look.c) */
+    uint64_t doubted;         /* the last look that may be older than an event (look_doubt()) */
     uint64_t listed;          /* the number of the listing that saw it last (list.c) */
     unsigned busy;            /* operations of ours on it: their ends look at it, events need not */
     bool seen_alive;          /* this instance saw it run: its end would be noticed */
@@ -75,6 +76,10 @@ int ports_choose(struct docker *docker, const struct sbx_json *spec, uint16_t *c
 void ports_release(struct docker *docker, const uint16_t *host_ports);
 
 /* ---- look.c ---- */
+
+/* What an event told of it is known to nobody, and a listing may not show it yet: the engine says in its events what it
+ * says in its listings only once that is on its disk. The next listing looks at it whatever it shows. */
+void look_doubt(struct docker *docker, struct container *container);
 
 /* Asks the engine for one container (by name or by its own id), applies what it says and reports it to the host.
  * `container` NULL with a null `err`: there is none, which was reported too. A container that is not one of

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import threading
 import time
 
 import pytest
@@ -196,6 +197,22 @@ def test_a_change_that_could_not_be_looked_at_is_seen_all_the_same(watched, prox
     rule = proxy.rule(f"^GET /containers/{sandbox['id']}/json", **options)
     engine.do(sandbox["id"], "pause")
     wait_until(lambda: rule.applied == 1)
+    watched.wait_status(sandbox["id"], "PAUSED", timeout=5 * SLOWER)
+
+
+def test_a_listing_that_is_behind_the_events_is_not_believed(watched, proxy, engine):
+    """The engine tells of a change before it lists it."""
+    sandbox = watched.start_sandbox()
+    behind = answer_of(engine.call("GET", "/containers/json?all=1").body)
+    later = threading.Event()
+    hold = proxy.rule("^GET /version", until=later)
+    proxy.cut_all()
+    wait_until(lambda: hold.applied)
+    engine.do(sandbox["id"], "pause")
+    proxy.rule("^GET /containers/json", answer=behind)
+    paused = time.time()
+    wait_until(lambda: int(time.time()) > int(paused))  # the stream that begins then only repeats the event
+    later.set()
     watched.wait_status(sandbox["id"], "PAUSED", timeout=5 * SLOWER)
 
 

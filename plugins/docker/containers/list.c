@@ -177,7 +177,8 @@ static void look_later(struct listing *listing, const struct listed *listed)
 static bool is_unchanged(const struct container *container, const struct listed *listed)
 {
     const struct facts *facts = &container->facts;
-    if (strcmp(facts->id, listed->id) != 0 || facts->state != listed->state)
+    if (strcmp(facts->id, listed->id) != 0 || facts->state != listed->state ||
+        container->applied <= container->doubted)
         return false;
     if (!ending_is_due(facts))
         return facts->run == listed->run;

@@ -52,6 +52,15 @@ static void take_out(struct look *look)
     *at = look->next;
 }
 
+/* What an event told of is not known, and nobody else asks again. */
+static void have_listed(struct look *look)
+{
+    struct container *container = find(look);
+    if (container)
+        look_doubt(look->docker, container);
+    look->docker->host->relist(look->docker->public);
+}
+
 static void finish(struct look *look, const struct sbx_error *err, struct container *container)
 {
     struct docker *docker = look->docker;
@@ -59,7 +68,7 @@ static void finish(struct look *look, const struct sbx_error *err, struct contai
     if (look->done)
         look->done(look->arg, err, container);
     else if (err && !docker->quiesced)
-        docker->host->relist(docker->public); /* what an event told of is not known: nobody else asks again */
+        have_listed(look);
     destroy(look);
     ask_more(docker);
 }
@@ -227,6 +236,11 @@ static void queue(struct look *look)
     *docker->looks_end = look;
     docker->looks_end = &look->next;
     ask_more(docker);
+}
+
+void look_doubt(struct docker *docker, struct container *container)
+{
+    container->doubted = docker->looks_begun;
 }
 
 /* Many events on one container are one look, as long as it has not been asked for. */

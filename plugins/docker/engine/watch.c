@@ -258,7 +258,7 @@ static void forget(struct docker *docker, struct container *container)
     table_remove(docker, container);
 }
 
-/* What the engine repeats from before the stream began is told by the listing: only the order of it is news. */
+/* What the engine repeats from before the stream began is found by the listing: only the order of it is news. */
 static bool is_repeated(const struct docker *docker, const struct event *event)
 {
     return event->time_ns < (uint64_t)docker->watch->begun_s * 1000000000;
@@ -287,12 +287,14 @@ static void on_event(void *arg, const struct event *event)
         container = table_add(docker, event->name);
     if (container && !stale)
         note(docker, container, event);
-    if (!container || repeated || event->kind == EVENT_KILL)
+    if (!container || event->kind == EVENT_KILL)
         return;
-    if (container->busy == 0)
-        look_at(docker, event->name, NULL, NULL);
+    if (container->busy > 0)
+        container->missed |= !repeated; /* the operation's end looks */
+    else if (repeated)
+        look_doubt(docker, container);
     else
-        container->missed = true; /* the operation's end looks */
+        look_at(docker, event->name, NULL, NULL);
 }
 
 static void events_head(void *arg)
