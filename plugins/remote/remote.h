@@ -171,8 +171,9 @@ struct remote {
     struct poll poll;
     struct operation *operations;
     struct sweep *sweeps;
-    uint64_t turn;  /* counts reports of operations */
-    uint64_t loads; /* counts loads of records */
+    size_t ids_at_once; /* in one request, as far as was learned; 0: not yet (sweep.c) */
+    uint64_t turn;      /* counts reports of operations */
+    uint64_t loads;     /* counts loads of records */
     bool quiesced;
     sbx_op opening; /* open() in flight */
 };

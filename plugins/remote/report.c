@@ -125,8 +125,9 @@ void report_runtime(struct remote *remote, struct sandbox *sandbox, const struct
     }
     if (observation.state == SBX_STATE_FAILED)
         observation.log_tail = tail_of(runtime->logs);
-    bool has_urls = observation.state == SBX_STATE_RUNNING || observation.state == SBX_STATE_STARTING;
-    if (has_urls && runtime->url) {
+    bool may_run = observation.state == SBX_STATE_RUNNING || observation.state == SBX_STATE_STARTING ||
+                   observation.state == SBX_STATE_PAUSED;
+    if (may_run && runtime->url) {
         const struct url_source source = {.url = runtime->url,
                                           .runtime_id = runtime->runtime_id,
                                           .key = runtime->key,

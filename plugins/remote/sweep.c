@@ -1,6 +1,7 @@
 /* sweep.c: asks about many sandboxes in few requests (remote.h): GET /sessions/batch?ids=A&ids=B, as many ids at once as
- * a request line takes. What is answered is reported; what has changed since it was asked, by an operation of ours, is
- * left alone. Decides neither when to ask nor what a failure means.
+ * a request line and a sandboxd take. Where that is too much for an API, or a proxy before it, half of them are asked for
+ * at once, and no more from then on. What is answered is reported; what has changed since it was asked, by an operation
+ * of ours, is left alone. Decides neither when to ask nor what a failure means.
  */
 #include "common/failure.h"
 #include "remote.h"
@@ -11,7 +12,9 @@
 #include <string.h>
 
 enum {
-    TARGET_MAX = 24 * 1024, /* of a request's path and query: servers take 32 KiB and more of a head */
+    TARGET_MAX = 23 * 1024, /* below api_url, which has at most 1 KiB: a sandboxd takes 24 KiB */
+    IDS_MAX = 500,          /* and so many ids */
+    IDS_LEAST = 16,         /* fewer are never too many */
     BODY_BASE = 1024 * 1024,
     BODY_EACH = 64 * 1024, /* a runtime that has failed comes with its log */
     BODY_MAX = 64 * 1024 * 1024
@@ -32,13 +35,23 @@ struct sweep {
     uint64_t turn; /* remote->turn when it was asked */
     char (*ids)[SANDBOX_ID_SIZE];
     size_t count;
-    struct batch *batches;
+    struct batch *batches; /* with room for all that they may be divided into */
     size_t batches_len, pending;
+    uint64_t deadline_ms;
     bool failed;
     struct sbx_error error;
     void (*done)(void *arg, const struct sbx_error *error);
     void *arg;
 };
+
+static void drop_calls(struct sweep *sweep)
+{
+    for (size_t i = 0; i < sweep->batches_len; i++) {
+        api_cancel(sweep->batches[i].call);
+        sweep->batches[i].call = NULL;
+    }
+    sweep->pending = 0;
+}
 
 static void destroy(struct sweep *sweep)
 {
@@ -46,8 +59,7 @@ static void destroy(struct sweep *sweep)
     while (*at != sweep)
         at = &(*at)->next;
     *at = sweep->next;
-    for (size_t i = 0; i < sweep->batches_len; i++)
-        api_cancel(sweep->batches[i].call);
+    drop_calls(sweep);
     free(sweep->batches);
     free(sweep->ids);
     free(sweep);
@@ -116,11 +128,40 @@ static void take_all(struct batch *batch, const sbx_json *body)
         take(sweep, sweep->ids[batch->first + i], json->at(body, i));
 }
 
+static void ask(struct batch *batch);
+
+/* 414 and 431 are what servers say to a request line that is too long for them, 400 a sandboxd to too many ids. */
+static bool is_too_much(const struct api_answer *answer)
+{
+    return answer->error && (answer->status == 400 || answer->status == 414 || answer->status == 431);
+}
+
+static void halve(struct batch *batch)
+{
+    struct sweep *sweep = batch->sweep;
+    struct batch *rest = &sweep->batches[sweep->batches_len++];
+    size_t half = (batch->count + 1) / 2;
+    *rest = (struct batch){.sweep = sweep, .first = batch->first + half, .count = batch->count - half};
+    batch->count = half;
+    if (half < sweep->remote->ids_at_once)
+        sweep->remote->ids_at_once = half;
+    sweep->pending += 2;
+    ask(batch);
+    ask(rest);
+}
+
 static void answered(void *arg, const struct api_answer *answer)
 {
     struct batch *batch = arg;
     struct sweep *sweep = batch->sweep;
     batch->call = NULL;
+    sweep->pending--;
+    if (is_too_much(answer) && batch->count > IDS_LEAST) {
+        halve(batch);
+        return;
+    }
+    if (is_too_much(answer)) /* but it is not their number, and the others will fare no better */
+        drop_calls(sweep);
     if (answer->error && answer->status == 404) {
         struct sbx_error error;
         failure_set(&error, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
@@ -131,7 +172,7 @@ static void answered(void *arg, const struct api_answer *answer)
     } else {
         take_all(batch, answer->body);
     }
-    if (--sweep->pending > 0)
+    if (sweep->pending > 0)
         return;
     void (*done)(void *, const struct sbx_error *) = sweep->done;
     void *its = sweep->arg;
@@ -164,13 +205,16 @@ static void gather(struct sweep *sweep, enum sweep_scope scope)
 /* Each id costs "?ids=" or "&ids=" and itself: its characters need no encoding. */
 static void divide(struct sweep *sweep)
 {
-    size_t per_batch = (TARGET_MAX - sizeof PATH) / (SANDBOX_ID_SIZE + sizeof "&ids=");
-    if (!(sweep->batches = calloc(sweep->count / per_batch + 1, sizeof *sweep->batches)))
+    struct remote *remote = sweep->remote;
+    if (remote->ids_at_once == 0)
+        remote->ids_at_once = IDS_MAX;
+    /* Each that is full, or was halved, has at least half of IDS_LEAST; one may be the rest. */
+    if (!(sweep->batches = calloc(sweep->count / (IDS_LEAST / 2) + 1, sizeof *sweep->batches)))
         abort();
     size_t len = TARGET_MAX;
     for (size_t i = 0; i < sweep->count; i++) {
         size_t cost = strlen(sweep->ids[i]) + strlen("&ids=");
-        if (len + cost > TARGET_MAX) {
+        if (len + cost > TARGET_MAX || sweep->batches[sweep->batches_len - 1].count == remote->ids_at_once) {
             sweep->batches[sweep->batches_len++] = (struct batch){.sweep = sweep, .first = i};
             len = sizeof PATH;
         }
@@ -179,7 +223,7 @@ static void divide(struct sweep *sweep)
     }
 }
 
-static void ask(struct batch *batch, uint64_t deadline_ms)
+static void ask(struct batch *batch)
 {
     struct sweep *sweep = batch->sweep;
     struct bytes path = {.max = TARGET_MAX + 1};
@@ -192,7 +236,7 @@ static void ask(struct batch *batch, uint64_t deadline_ms)
     uint64_t max_body = BODY_BASE + (uint64_t)BODY_EACH * batch->count;
     const struct api_request request = {.method = "GET",
                                         .path = path.data,
-                                        .deadline_ms = deadline_ms,
+                                        .deadline_ms = sweep->deadline_ms,
                                         .max_body = max_body < BODY_MAX ? (uint32_t)max_body : BODY_MAX,
                                         .once = true,
                                         .urgent = true};
@@ -206,8 +250,12 @@ struct sweep *sweep_begin(struct remote *remote, enum sweep_scope scope, uint64_
     struct sweep *sweep = calloc(1, sizeof *sweep);
     if (!sweep)
         abort();
-    *sweep = (struct sweep){
-        .next = remote->sweeps, .remote = remote, .turn = remote->turn, .done = done, .arg = arg};
+    *sweep = (struct sweep){.next = remote->sweeps,
+                            .remote = remote,
+                            .turn = remote->turn,
+                            .deadline_ms = deadline_ms,
+                            .done = done,
+                            .arg = arg};
     remote->sweeps = sweep;
     gather(sweep, scope);
     if (sweep->count == 0) {
@@ -217,6 +265,6 @@ struct sweep *sweep_begin(struct remote *remote, enum sweep_scope scope, uint64_
     divide(sweep);
     sweep->pending = sweep->batches_len;
     for (size_t i = 0; i < sweep->batches_len; i++)
-        ask(&sweep->batches[i], deadline_ms);
+        ask(&sweep->batches[i]);
     return sweep;
 }

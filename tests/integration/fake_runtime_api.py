@@ -1,7 +1,7 @@
 """A runtime API of the tests: what its public clients know of it, and no sandboxes. It does as it is told: runtimes
 become ready when a test says so, and calls fail in the ways that a test asks for.
 
-For those who speak the runtime API as clients. A second sandboxd is the real counterpart: test_remote_daemons.py.
+For those who speak the runtime API as clients. A second sandboxd is the real counterpart: daemon_pair.py.
 """
 
 import contextlib
@@ -58,6 +58,8 @@ class FakeRuntimeApi:
         self.url_of = lambda runtime_id: f"https://{runtime_id}.runtime.example.com"
         self.rotate_keys = False
         self.stopped_stays = False  # after /stop there is a runtime with status `stopped`, for good
+        self.too_many = (10**9, 0, None)  # more ids than that in a batch: refused so
+        self.refused = 0  # for that
         self.most_at_once = self.at_once = 0
         self.open = set()
         self.host, self.port, self.server = host, 0, None
@@ -168,8 +170,14 @@ class FakeRuntimeApi:
         if handler.headers.get("X-API-Key") != self.key:
             self.answer(handler, 401, {"detail": f"wrong key {handler.headers.get('X-API-Key')}"})
             return
+        query = parse_qs(target.query)
+        most, status, refusal = self.too_many
+        if len(query.get("ids", [])) > most:
+            self.refused += 1
+            self.answer(handler, status, refusal)
+            return
         with self.lock:
-            status, result = self.carry_out(call, parse_qs(target.query), json.loads(body) if body else None)
+            status, result = self.carry_out(call, query, json.loads(body) if body else None)
             text = json.dumps(result).encode()
         if rule and rule.late:
             time.sleep(rule.late)

@@ -186,6 +186,28 @@ def test_listing_costs_one_request(api, make_remote):
     assert len(api.calls) == before + 2  # reads ask nobody
 
 
+@pytest.mark.parametrize("status, body", [(400, {"detail": "at most 25 ids"}), (414, b"<html>"), (431, b"")])
+def test_an_api_that_takes_fewer_ids_at_once_is_asked_about_fewer(api, remote, status, body):
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda _: remote.start_sandbox()["id"], range(60)))
+
+    def polls(count):
+        before = len(api.matching(BATCH))
+        wait_until(lambda: len(api.matching(BATCH)) >= before + count)
+
+    api.too_many = (25, status, body)
+    for sandbox_id in ids:
+        api.set(sandbox_id, status="paused", pod_status="not found")
+    wait_until(lambda: all(sandbox["status"] == "PAUSED" for sandbox in remote.everything()))
+    polls(5)
+    assert api.refused == 3  # 60, and 30 twice: it is learned once
+    assert not backend_state(remote)["error"] and "can't be reached" not in remote.log()
+    api.rule(BATCH, status=status, body=body)  # however many there are
+    assert str(status) in str(wait_lost(remote))
+    api.clear()
+    wait_found(remote)
+
+
 def test_no_more_than_max_in_flight(api, make_remote):
     remote = make_remote(max_in_flight=3)
     api.rule("^POST /start$", late=0.05)
