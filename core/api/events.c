@@ -163,9 +163,12 @@ static void batch_found(void *arg, const struct sbx_error *err, const struct sto
     struct query *query = arg;
     if (!query_goes_on(query, err))
         return;
+    bool look_on = events->count == 0 && events->more;
+    query->filter.after = look_on;
+    query->filter.place = events->place;
     if (events->count)
         query_add(query, events->rows[0].json, events->rows[0].json_len);
-    else
+    else if (!look_on)
         query_add(query, "null", 4);
     if (evbuffer_get_length(query->out) > BATCH_BYTES)
         errors_reply(query_end(query), 400,

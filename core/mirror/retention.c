@@ -16,6 +16,7 @@ struct retention {
     struct event timer;
     bool under_way, again;
     int64_t through_seq; /* of the steps so far */
+    int64_t place;       /* in the conversations */
     size_t events, conversations;
 };
 
@@ -47,6 +48,7 @@ static void stepped(void *arg, const struct sbx_error *err, const struct store_e
         retention->conversations += expired->conversations;
         if (expired->through_seq)
             retention->through_seq = expired->through_seq;
+        retention->place = expired->place;
     }
     if (!err && expired->more)
         step(retention);
@@ -56,8 +58,8 @@ static void stepped(void *arg, const struct sbx_error *err, const struct store_e
 
 static void step(struct retention *retention)
 {
-    store_reports_expire(retention->deps.store, clock_wall_us() - (int64_t)retention->keep_ms * 1000, stepped,
-                         retention);
+    store_reports_expire(retention->deps.store, clock_wall_us() - (int64_t)retention->keep_ms * 1000,
+                         retention->place, stepped, retention);
 }
 
 static void begin(struct retention *retention)
@@ -65,7 +67,7 @@ static void begin(struct retention *retention)
     event_del(&retention->timer);
     retention->under_way = true;
     retention->again = false;
-    retention->through_seq = 0;
+    retention->through_seq = retention->place = 0;
     retention->events = retention->conversations = 0;
     step(retention);
 }

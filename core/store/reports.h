@@ -101,7 +101,7 @@ void store_events_search(struct store *store, const struct store_event_filter *f
 void store_events_count(struct store *store, const struct store_event_filter *filter, store_events_done done,
                         void *arg);
 /* One event with this id that the filter lets through, whatever its time: where several sandboxes have reported it,
- * it is one of theirs. No row: there is none. */
+ * it is one of theirs. No row and no `more`: there is none. */
 void store_events_get(struct store *store, const struct store_event_filter *filter, const char *id,
                       store_events_done done, void *arg);
 
@@ -141,12 +141,14 @@ void store_conversations_search(struct store *store, bool all_owners, const char
 struct store_expired {
     size_t events, conversations; /* that were deleted */
     int64_t through_seq;          /* no event up to this one is left; 0: none was deleted */
-    bool more;                    /* a call deletes REPORTS_TURN at most: there may be others */
+    int64_t place;                /* where it ended: the conversation that was looked at last */
+    bool more;                    /* a call looks at few rows, and deletes few bytes: there may be others */
 };
 typedef void (*store_expired_done)(void *arg, const struct sbx_error *err,
                                    const struct store_expired *expired);
-/* Deletes what arrived before: events, oldest first; then conversations that have none left, were not reported
- * since, and whose sandbox is gone. */
-void store_reports_expire(struct store *store, int64_t before_us, store_expired_done done, void *arg);
+/* Deletes what arrived before: events, oldest first; then, behind `place` (0: from the beginning), conversations that
+ * have none left, were not reported since, and whose sandbox is gone. */
+void store_reports_expire(struct store *store, int64_t before_us, int64_t place, store_expired_done done,
+                          void *arg);
 
 #endif

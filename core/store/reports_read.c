@@ -8,29 +8,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    MAX_TEXTS = REPORTS_BYTES + (16 << 20), /* of an answer: the last row may be one report large */
-    SAME_ID = 1000                          /* events of one id that are looked at */
-};
+enum { MAX_TEXTS = REPORTS_BYTES + (16 << 20) }; /* of an answer: the last row may be one report large */
 
 /* ---- statements ------------------------------------------------------------------------------- */
 
 /* The texts are read only of what is in the answer. */
 #define EVENT "seq, timestamp_us, sandbox_id, conversation_id, id, owner, kind"
-#define ASCENDING " (timestamp_us, seq) > (?1, ?2) AND timestamp_us < ?3 ORDER BY timestamp_us, seq"
-#define DESCENDING                                                                                           \
-    " (timestamp_us, seq) < (?1, ?2) AND timestamp_us >= ?3 ORDER BY timestamp_us DESC, seq DESC"
-#define SEARCH(index, where, order) "SELECT " EVENT " FROM events INDEXED BY " index " WHERE" where order
+/* Two statements merged, not (timestamp_us, seq) > (?1, ?2): SQLite would go from the first row of that time on, and one
+ * sandbox may give all its events one time. */
+#define WALK(index, where, range) "SELECT " EVENT " FROM events INDEXED BY " index " WHERE" where range
+#define ASCENDING(index, where)                                                                              \
+    WALK(index, where, " timestamp_us = ?1 AND seq > ?2 AND ?1 < ?3")                                        \
+    " UNION ALL " WALK(index, where, " timestamp_us > ?1 AND timestamp_us < ?3") " ORDER BY timestamp_us, "  \
+                                                                                 "seq"
+#define DESCENDING(index, where)                                                                             \
+    WALK(index, where, " timestamp_us = ?1 AND seq < ?2 AND ?1 >= ?3")                                       \
+    " UNION ALL " WALK(index, where,                                                                         \
+                       " timestamp_us < ?1 AND timestamp_us >= ?3") " ORDER BY timestamp_us DESC, seq DESC"
+#define BOTH(index, where)                                                                                   \
+    {                                                                                                        \
+        ASCENDING(index, where), DESCENDING(index, where)                                                    \
+    }
 
 enum walk { WALK_ALL, WALK_OWNER, WALK_CONVERSATION, WALKS };
 static const char *const walks[WALKS][2] = {
-    [WALK_ALL] = {SEARCH("events_by_time", , ASCENDING), SEARCH("events_by_time", , DESCENDING)},
-    [WALK_OWNER] = {SEARCH("events_by_owner", " owner IS ?4 AND", ASCENDING),
-                    SEARCH("events_by_owner", " owner IS ?4 AND", DESCENDING)},
-    [WALK_CONVERSATION] = {SEARCH("events_by_conversation", " conversation_id = ?4 AND", ASCENDING),
-                           SEARCH("events_by_conversation", " conversation_id = ?4 AND", DESCENDING)},
+    [WALK_ALL] = BOTH("events_by_time", ),
+    [WALK_OWNER] = BOTH("events_by_owner", " owner IS ?4 AND"),
+    [WALK_CONVERSATION] = BOTH("events_by_conversation", " conversation_id = ?4 AND"),
 };
-static const char with_id[] = "SELECT " EVENT " FROM events WHERE id = ?";
+static const char with_id[] =
+    "SELECT " EVENT " FROM events WHERE id = ?1 ORDER BY conversation_id, sandbox_id";
+static const char with_id_after[] =
+    "SELECT " EVENT " FROM events WHERE id = ?1 AND (conversation_id, sandbox_id) > "
+    "(SELECT conversation_id, sandbox_id FROM events WHERE seq = ?2) ORDER BY conversation_id, sandbox_id";
 static const char stored_after[] = "SELECT " EVENT " FROM events WHERE seq > ? ORDER BY seq";
 static const char event_text[] = "SELECT json FROM events WHERE seq = ?";
 
@@ -179,7 +189,7 @@ static sqlite3_stmt *bind_question(const struct read_job *job, struct database *
 {
     const struct store_event_filter *filter = &job->filter;
     enum walk walk = filter->conversation_id ? WALK_CONVERSATION : filter->all_owners ? WALK_ALL : WALK_OWNER;
-    const char *sql = job->question == GET_EVENTS     ? with_id
+    const char *sql = job->question == GET_EVENTS     ? filter->after ? with_id_after : with_id
                       : job->question == EVENTS_AFTER ? stored_after
                                                       : walks[walk][filter->newest_first];
     sqlite3_stmt *s = database_statement(d, sql, err);
@@ -187,6 +197,8 @@ static sqlite3_stmt *bind_question(const struct read_job *job, struct database *
         return NULL;
     if (job->question == GET_EVENTS) {
         sqlite3_bind_text(s, 1, job->id, -1, SQLITE_STATIC);
+        if (filter->after)
+            sqlite3_bind_int64(s, 2, filter->place.seq);
     } else if (job->question == EVENTS_AFTER) {
         sqlite3_bind_int64(s, 1, filter->place.seq);
     } else {
@@ -203,9 +215,8 @@ static int run_events(struct read_job *job, struct database *d, struct sbx_error
     sqlite3_stmt *s = bind_question(job, d, err);
     if (!s)
         return -1;
-    int turn = job->question == GET_EVENTS ? SAME_ID : REPORTS_TURN;
     int row = 0, looked_at = 0;
-    while (looked_at < turn && job->count < job->limit && job->texts.len < REPORTS_BYTES) {
+    while (looked_at < REPORTS_TURN && job->count < job->limit && job->texts.len < REPORTS_BYTES) {
         row = database_step(d, s, err);
         if (row <= 0)
             return row;

@@ -9,8 +9,9 @@
 #include <string.h>
 
 enum {
-    ROOM_LEFT = 32 << 20, /* bytes of the disk that reports leave to the sandboxes */
-    EXPIRE_TURN = 1000    /* rows of each table that one call deletes */
+    ROOM_LEFT = 32 << 20,  /* bytes of the disk that reports leave to the sandboxes */
+    EXPIRE_TURN = 1000,    /* rows of a table that one call looks at */
+    EXPIRE_BYTES = 8 << 20 /* of JSON that one call deletes; one row goes however large it is */
 };
 
 /* ---- statements ------------------------------------------------------------------------------- */
@@ -38,10 +39,10 @@ static const char insert_event[] =
 static const char oldest_events[] =
     "SELECT seq, arrived_us, sandbox_id, length(json) FROM events ORDER BY seq LIMIT ?";
 static const char delete_events[] = "DELETE FROM events WHERE seq <= ?";
-static const char dead_conversations[] =
-    "SELECT c.seq, c.sandbox_id, length(t.json) FROM conversations AS c "
-    "LEFT JOIN conversation_texts AS t ON t.seq = c.seq WHERE c.reported_us < ? "
-    "AND NOT EXISTS (SELECT 1 FROM sandboxes AS s WHERE s.id = c.sandbox_id) LIMIT ?";
+static const char next_conversations[] =
+    "SELECT c.seq, c.sandbox_id, length(t.json), c.reported_us < ?2 AND NOT EXISTS "
+    "(SELECT 1 FROM sandboxes AS s WHERE s.id = c.sandbox_id) FROM conversations AS c "
+    "LEFT JOIN conversation_texts AS t ON t.seq = c.seq WHERE c.seq > ?1 ORDER BY c.seq LIMIT ?3";
 static const char delete_conversation[] = "DELETE FROM conversations WHERE seq = ?";
 static const char delete_text[] = "DELETE FROM conversation_texts WHERE seq = ?";
 
@@ -295,8 +296,9 @@ void store_report(struct store *store, const struct store_report *report, store_
 
 struct expire_job {
     struct job job; /* first */
-    int64_t before_us;
+    int64_t before_us, place;
     struct store_expired expired;
+    int64_t bytes; /* of JSON, so far */
     store_expired_done done;
     void *arg;
 };
@@ -327,6 +329,14 @@ static int delete_row(struct database *d, const char *sql, int64_t seq, struct s
     return database_step(d, s, err);
 }
 
+/* One row less of the sandbox is kept. */
+static int let_go(struct database *d, struct expire_job *job, const char *sandbox_id, int64_t json_len,
+                  struct sbx_error *err)
+{
+    job->bytes += json_len;
+    return lessen(d, sandbox_id, json_len + REPORTS_ROW_COST, err);
+}
+
 /* They are in the order of their arrival, but for what a clock that was set back does: then some stay longer. */
 static int expire_events(struct database *d, struct expire_job *job, struct sbx_error *err)
 {
@@ -334,12 +344,12 @@ static int expire_events(struct database *d, struct expire_job *job, struct sbx_
     if (!s)
         return -1;
     sqlite3_bind_int(s, 1, EXPIRE_TURN);
-    int row;
-    while ((row = database_step(d, s, err)) > 0 && sqlite3_column_int64(s, 1) < job->before_us) {
+    int row = 0;
+    while (job->bytes < EXPIRE_BYTES && (row = database_step(d, s, err)) > 0 &&
+           sqlite3_column_int64(s, 1) < job->before_us) {
         job->expired.events++;
         job->expired.through_seq = sqlite3_column_int64(s, 0);
-        if (lessen(d, (const char *)sqlite3_column_text(s, 2), sqlite3_column_int64(s, 3) + REPORTS_ROW_COST,
-                   err)) {
+        if (let_go(d, job, (const char *)sqlite3_column_text(s, 2), sqlite3_column_int64(s, 3), err)) {
             row = -1;
             break;
         }
@@ -347,47 +357,49 @@ static int expire_events(struct database *d, struct expire_job *job, struct sbx_
     database_reset(s);
     if (row < 0)
         return -1;
+    job->expired.more = job->expired.events == EXPIRE_TURN || job->bytes >= EXPIRE_BYTES;
     return job->expired.events ? delete_row(d, delete_events, job->expired.through_seq, err) : 0;
 }
 
 static int expire_conversations(struct database *d, struct expire_job *job, struct sbx_error *err)
 {
-    sqlite3_stmt *s = database_statement(d, dead_conversations, err);
+    sqlite3_stmt *s = database_statement(d, next_conversations, err);
     if (!s)
         return -1;
-    sqlite3_bind_int64(s, 1, job->before_us);
-    sqlite3_bind_int(s, 2, EXPIRE_TURN);
+    sqlite3_bind_int64(s, 1, job->expired.place);
+    sqlite3_bind_int64(s, 2, job->before_us);
+    sqlite3_bind_int(s, 3, EXPIRE_TURN);
     int64_t seqs[EXPIRE_TURN] = {0};
-    int row;
-    while ((row = database_step(d, s, err)) > 0) {
-        seqs[job->expired.conversations++] = sqlite3_column_int64(s, 0);
-        if (lessen(d, (const char *)sqlite3_column_text(s, 1), sqlite3_column_int64(s, 2) + REPORTS_ROW_COST,
-                   err)) {
+    int row = 0, looked_at = 0;
+    while (job->bytes < EXPIRE_BYTES && (row = database_step(d, s, err)) > 0) {
+        looked_at++;
+        job->expired.place = sqlite3_column_int64(s, 0);
+        if (!sqlite3_column_int(s, 3))
+            continue;
+        seqs[job->expired.conversations++] = job->expired.place;
+        if (let_go(d, job, (const char *)sqlite3_column_text(s, 1), sqlite3_column_int64(s, 2), err)) {
             row = -1;
             break;
         }
     }
     database_reset(s);
-    for (size_t i = 0; row == 0 && i < job->expired.conversations; i++)
+    for (size_t i = 0; row >= 0 && i < job->expired.conversations; i++)
         row = delete_row(d, delete_text, seqs[i], err) || delete_row(d, delete_conversation, seqs[i], err)
                   ? -1
                   : 0;
-    return row;
+    job->expired.more = looked_at == EXPIRE_TURN || job->bytes >= EXPIRE_BYTES;
+    return row < 0 ? -1 : 0;
 }
 
 static int run_expire(struct job *base, struct database *d, struct sbx_error *err)
 {
     struct expire_job *job = (struct expire_job *)base;
-    job->expired = (struct store_expired){0};
+    job->expired = (struct store_expired){.place = job->place};
+    job->bytes = 0;
     if (expire_events(d, job, err))
         return -1;
-    job->expired.more = job->expired.events == EXPIRE_TURN;
-    if (job->expired.more) /* a conversation goes after its events */
-        return 0;
-    if (expire_conversations(d, job, err))
-        return -1;
-    job->expired.more = job->expired.conversations == EXPIRE_TURN;
-    return 0;
+    /* A conversation goes after its events. */
+    return job->expired.more ? 0 : expire_conversations(d, job, err);
 }
 
 static void tell_expire(struct job *base, const struct sbx_error *err)
@@ -401,13 +413,15 @@ static void release_expire(struct job *base)
     free(base);
 }
 
-void store_reports_expire(struct store *store, int64_t before_us, store_expired_done done, void *arg)
+void store_reports_expire(struct store *store, int64_t before_us, int64_t place, store_expired_done done,
+                          void *arg)
 {
     struct expire_job *job = calloc(1, sizeof *job);
     if (!job)
         abort();
     *job = (struct expire_job){.job = {true, run_expire, tell_expire, release_expire},
                                .before_us = before_us,
+                               .place = place,
                                .done = done,
                                .arg = arg};
     store_submit(store, operation_new_job(&job->job, sizeof *job));

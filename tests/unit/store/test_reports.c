@@ -1,6 +1,7 @@
 /* Conversations and events: each once and as it came first, nobody reaches another's rows, order, paging, bounds. */
 #include "fixture.h"
 
+#include "base/clock.h"
 #include "store/reports.h"
 
 #include <setjmp.h>
@@ -19,6 +20,18 @@ struct sent {
     struct sbx_error err;
     bool told, failed, released;
 };
+
+static void ignore_told(void *arg, const struct sbx_error *err, const struct store_reported *reported)
+{
+    (void)arg;
+    (void)reported;
+    assert_null(err);
+}
+
+static void ignore_released(void *arg)
+{
+    (void)arg;
+}
 
 static void told(void *arg, const struct sbx_error *err, const struct store_reported *reported)
 {
@@ -181,10 +194,15 @@ static void expiry_told(void *arg, const struct sbx_error *err, const struct sto
     loop_stop(test_loop);
 }
 
+static void expire_behind(int64_t before_us, int64_t place)
+{
+    store_reports_expire(test_store, before_us, place, expiry_told, NULL);
+    loop_run(test_loop);
+}
+
 static void expire(int64_t before_us)
 {
-    store_reports_expire(test_store, before_us, expiry_told, NULL);
-    loop_run(test_loop);
+    expire_behind(before_us, 0);
 }
 
 /* ---- tests ------------------------------------------------------------------------------------ */
@@ -230,6 +248,40 @@ static void a_sandbox_reaches_no_row_of_another(void **state)
     assert_int_equal(count(&filter), 0);
     filter.conversation_id = NULL;
     assert_int_equal(count(&filter), 0);
+}
+
+static void an_id_that_another_uses_often_hides_no_event(void **state)
+{
+    (void)state;
+    enum { OFTEN = 2 * REPORTS_TURN + 1 };
+    static char talks[OFTEN][33];
+    struct store_new_event event = {"1", NULL, 5, "theirs", 6};
+    for (int i = 0; i < OFTEN; i++) {
+        snprintf(talks[i], sizeof talks[i], "%032d", i); /* all before `talk` */
+        struct store_report report = report_of("b", "bob");
+        report.max_bytes = 1 << 30;
+        report.conversation_id = talks[i];
+        report.events = &event;
+        report.events_len = 1;
+        if (i < OFTEN - 1)
+            store_report(test_store, &report, ignore_told, ignore_released, NULL);
+        else
+            assert_int_equal(send_report(&report).reported.stored, 1);
+    }
+    send_event("a", "ann", "1", 5);
+    struct store_event_filter filter = everything;
+    filter.all_owners = false;
+    filter.owner = "ann";
+    struct found found = {.more = true};
+    int calls = 0;
+    for (; found.count == 0 && found.more; calls++) {
+        store_events_get(test_store, &filter, "1", events_found, &found);
+        loop_run(test_loop);
+        filter.after = true;
+        filter.place = found.place;
+    }
+    assert_string_equal(found.texts, "\"1 of a\" ");
+    assert_int_equal(calls, 3);
 }
 
 static void a_conversation_has_its_newest_text(void **state)
@@ -329,6 +381,43 @@ static void a_turn_is_bounded_and_says_where_it_ended(void **state)
     page = find_events(&filter, 10);
     assert_int_equal(page.count, 1);
     assert_false(page.more);
+}
+
+static uint64_t time_of_late_pages(const char *sandbox, bool one_time)
+{
+    enum { MANY = 20000, PAGES = 200 };
+    static struct store_new_event events[MANY];
+    static char ids[MANY][8];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(ids[i], sizeof ids[i], "%d", i);
+        events[i] = (struct store_new_event){ids[i], NULL, one_time ? 5 : i, "1", 1};
+    }
+    struct store_report report = report_of(sandbox, sandbox);
+    report.max_bytes = 1 << 30;
+    report.events = events;
+    report.events_len = MANY;
+    assert_int_equal(send_report(&report).reported.stored, MANY);
+    struct store_event_filter filter = everything;
+    filter.all_owners = false;
+    filter.owner = sandbox;
+    filter.after = true;
+    filter.place = (struct store_place){one_time ? 5 : MANY - PAGES, last_seq() - PAGES};
+    uint64_t begun = clock_us();
+    for (int i = 0; i < PAGES; i++) {
+        struct found page = find_events(&filter, 1);
+        assert_int_equal(page.count, 1);
+        assert_int_equal(page.more, i < PAGES - 1);
+        filter.place = page.place;
+        filter.after = true;
+    }
+    return clock_us() - begun;
+}
+
+static void pages_of_one_time_are_found_as_fast_as_others(void **state)
+{
+    (void)state;
+    uint64_t others = time_of_late_pages("a", false);
+    assert_in_range(time_of_late_pages("b", true), 0, 10 * others);
 }
 
 static void a_large_answer_ends_early(void **state)
@@ -434,6 +523,49 @@ static void expiry_takes_the_old_and_leaves_what_a_living_sandbox_needs(void **s
     assert_string_equal(conversations(true, NULL, 0, 10).texts, "{} ");
 }
 
+static void expiry_goes_on_where_it_ended_and_deletes_few_bytes_at_once(void **state)
+{
+    (void)state;
+    enum { LARGE = 3 << 20 };
+    static char json[LARGE];
+    struct store_new_event large = {NULL, NULL, 1, json, sizeof json};
+    struct store_report report = report_of("a", NULL);
+    report.max_bytes = 1 << 30;
+    report.events = &large;
+    report.events_len = 1;
+    static const char *const ids[] = {"1", "2", "3", "4"};
+    for (int i = 0; i < 4; i++) {
+        large.id = ids[i];
+        assert_int_equal(send_report(&report).reported.stored, 1);
+    }
+    expire(2000);
+    assert_int_equal(expired.events, 3);
+    assert_true(expired.more);
+    expire_behind(2000, expired.place);
+    assert_int_equal(expired.events, 1);
+    assert_int_equal(expired.conversations, 1);
+    assert_false(expired.more);
+    char talks[2500][33];
+    for (int i = 0; i < 2500; i++) { /* one sandbox lives, with most of them */
+        snprintf(talks[i], sizeof talks[i], "%032d", i);
+        report = report_of(i == 2400 ? "gone" : "here", NULL);
+        report.conversation_id = talks[i];
+        report.conversation_json = "{}";
+        report.conversation_len = 2;
+        store_report(test_store, &report, ignore_told, ignore_released, NULL);
+    }
+    struct answer answer = {0};
+    struct store_sandbox sandbox = {.id = "here", .backend = "x", .spec_id = "s", .session_key = "k"};
+    store_put_sandbox(test_store, &sandbox, answer_done, &answer);
+    answer_wait(&answer);
+    int calls = 1;
+    size_t gone = 0;
+    for (expire(2000); expired.more; expire_behind(2000, expired.place), calls++)
+        gone += expired.conversations;
+    assert_int_equal(gone + expired.conversations, 1);
+    assert_int_equal(calls, 3); /* none looks at all of them */
+}
+
 static void closing_releases_reports_that_were_not_answered(void **state)
 {
     (void)state;
@@ -479,14 +611,17 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup_open, fixture_teardown)
         TEST(an_event_is_stored_once_and_stays_as_it_came_first),
         TEST(a_sandbox_reaches_no_row_of_another),
+        TEST(an_id_that_another_uses_often_hides_no_event),
         TEST(a_conversation_has_its_newest_text),
         TEST(pages_are_by_time_and_then_by_arrival_in_both_directions),
         TEST(filters_are_of_time_kind_and_conversation),
         TEST(a_turn_is_bounded_and_says_where_it_ended),
+        TEST(pages_of_one_time_are_found_as_fast_as_others),
         TEST(a_large_answer_ends_early),
         TEST(what_is_over_the_sandboxs_share_is_not_stored),
         TEST(what_follows_a_number_is_found_after_it_and_no_number_is_used_again_or_left_out),
         TEST(expiry_takes_the_old_and_leaves_what_a_living_sandbox_needs),
+        TEST(expiry_goes_on_where_it_ended_and_deletes_few_bytes_at_once),
         TEST(closing_releases_reports_that_were_not_answered),
         TEST(many_reports_at_once_are_one_transaction_and_one_over_its_share_fails_alone),
     };
