@@ -1,7 +1,10 @@
 """Fixtures: a daemon that is running, and the means to make others; both are checked and cleaned up afterwards."""
 
+import contextlib
+
 import pytest
 
+from daemon_pair import Pair
 from docker_engine import DockerDaemon, Engine
 from docker_proxy import Proxy
 from harness import Daemon
@@ -50,6 +53,31 @@ def make_daemon(request):
 @pytest.fixture
 def daemon(make_daemon):
     return make_daemon().start()
+
+
+# ---- two of them
+
+
+@pytest.fixture
+def proxies():
+    """What is put in here ends after the daemons of a test."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def make_pair(proxies, make_daemon):  # in this order: what comes last ends first
+    """Makes pairs of daemons."""
+    def make(far=None, **options):
+        """`far`: not started yet; None: one of the process backend."""
+        near = make_daemon()  # it ends first, while the other one is there
+        return Pair(near, far or make_daemon(), proxies, **options)
+    return make
+
+
+@pytest.fixture
+def pair(make_pair):
+    return make_pair()
 
 
 # ---- with a Docker Engine: one for all tests of a file

@@ -37,12 +37,15 @@ FAULTS = ["cut before", "cut after", "cut in the middle", "endless", *REPLACED]
 class Rule:
     """Calls whose "METHOD /path" matches, from number `first` (of the matching ones) on, `times` of them."""
 
-    def __init__(self, pattern, fault=None, first=1, times=1, delay=0, until=None, rate=None, answer=None):
+    def __init__(self, pattern, fault=None, first=1, times=1, delay=0, until=None, rate=None, answer=None, sent=None,
+                 answered=None):
         self.pattern, self.first, self.times = re.compile(pattern), first, times
         self.fault, self.answer = fault, answer or REPLACED.get(fault)
         self.delay = delay  # seconds before the call is passed on
         self.until = until  # an Event that it waits for
         self.rate = rate  # bytes a second of the answer
+        self.sent = sent  # is called once the server has the call
+        self.answered = answered  # is called once the server has begun to answer, before anything of that is passed on
         self.seen = self.applied = 0
         assert fault is None or fault in FAULTS, fault
 
@@ -142,6 +145,11 @@ class Proxy:
                 return
             server = self.connect()
             server.sendall(request)
+            if rule and rule.sent:
+                rule.sent()
+            if rule and rule.answered:
+                select.select([server], [], [], 60)
+                rule.answered()
             self.answer(client, server, rule)
         except (OSError, Cut):
             pass
