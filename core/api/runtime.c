@@ -184,7 +184,7 @@ void runtime_image_exists(struct call *call)
     const struct config_spec *spec;
     if (!image || !*image)
         params_problem(&params, "missing", "image", "is needed: the name of an image", image);
-    if (params_reject(&params) || !runtime_find_image(call, image, &spec, &backend_name))
+    if (params_reject(&params) || !image || !runtime_find_image(call, image, &spec, &backend_name))
         return;
     struct backend *backend = runtime_backend(call, backend_name);
     const struct sbx_error *why = backend ? backend_unavailable(backend) : NULL;

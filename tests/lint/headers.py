@@ -21,7 +21,8 @@ def compiles(path):
         if shutil.which("clang"):
             commands.append(["clang", "-x", "c++", "-std=c++17", *base])
     else:
-        own = [f"-I{ROOT}/core", *CFLAGS] if path.is_relative_to(ROOT / "core") else [f"-I{ROOT}/plugins"]
+        tree, folder = path.relative_to(ROOT).parts[:2]
+        own = [f"-I{ROOT}/core", *CFLAGS] if tree == "core" else [f"-I{ROOT}/plugins", f"-I{ROOT}/plugins/{folder}"]
         commands.append(["gcc", "-x", "c", "-std=c17", "-D_GNU_SOURCE", *WARNINGS, *own, f"-I{ROOT}/include", "-"])
     for command in commands:
         result = subprocess.run(command, input=include, capture_output=True, text=True, check=False)
