@@ -70,7 +70,7 @@ static bool is_url_name(const char *name)
     return len > 0 && name[len] == '\0';
 }
 
-/* A plugin built against 1.0 ends before it, and may have anything in `urls` of what is STARTING. */
+/* A plugin built against 1.0 ends before it, and may have anything in `urls` of what does not run. */
 static bool has_flags(const struct sbx_observation *report)
 {
     return report->size >= offsetof(struct sbx_observation, flags) + sizeof report->flags;
@@ -78,9 +78,13 @@ static bool has_flags(const struct sbx_observation *report)
 
 static uint32_t count_urls(const struct sbx_observation *report)
 {
-    bool looked_at =
-        report->state == SBX_STATE_RUNNING || (report->state == SBX_STATE_STARTING && has_flags(report));
-    return looked_at ? report->urls_count : 0;
+    switch (report->state) {
+    case SBX_STATE_RUNNING: return report->urls_count;
+    case SBX_STATE_STARTING:
+    case SBX_STATE_PAUSED:
+    case SBX_STATE_STOPPED: return has_flags(report) ? report->urls_count : 0;
+    default: return 0;
+    }
 }
 
 static const char *check_urls(const struct sbx_observation *report)

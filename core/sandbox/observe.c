@@ -98,8 +98,7 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
         table_set_key(&sandbox->service->table, sandbox, observation->session_key);
         record_save(sandbox);
     }
-    if (observation->state == SBX_STATE_RUNNING ||
-        (observation->state == SBX_STATE_STARTING && observation->urls_count > 0))
+    if (observation->state == SBX_STATE_RUNNING || observation->urls_count > 0)
         set_urls(sandbox, observation->urls, observation->urls_count, observation->agent_url);
     if (observation->state == SBX_STATE_ENDED || observation->state == SBX_STATE_FAILED)
         set_failure(sandbox, observation);

@@ -16,7 +16,7 @@
  * without.
  *
  *   1.0   first version
- *   1.1   host: id_prefix(), progress(), log_enabled(); sbx_observation: agent_url, flags, URLs in STARTING; ops:
+ *   1.1   host: id_prefix(), progress(), log_enabled(); sbx_observation: agent_url, flags, URLs in STARTING, PAUSED and STOPPED; ops:
  *         SBX_BACKEND_ISOLATES, image(); spec_json: ports and resources; a start that failed as UNAVAILABLE or
  *         TIMEOUT is followed by remove()
  *

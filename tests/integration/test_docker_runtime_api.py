@@ -76,7 +76,9 @@ def test_what_a_start_asks_for_is_in_the_container(docker, engine):
         assert (again["url"], again["session_api_key"], again["work_hosts"]) == (
             runtime["url"], runtime["session_api_key"], runtime["work_hosts"])
     docker.post("/runtime-api/pause", body=json.dumps({"runtime_id": runtime["runtime_id"]}))
-    assert session(docker, "s")["status"] == "paused"
+    docker.restart("stop")
+    wait_until(lambda: session(docker, "s")["status"] == "paused")
+    assert session(docker, "s")["url"] == runtime["url"], "clients read it before they resume"
     docker.post("/runtime-api/resume", body=json.dumps({"runtime_id": runtime["runtime_id"]}))
     assert wait_running(docker, "s")["url"] == runtime["url"]
 

@@ -206,6 +206,10 @@ def test_sessions_survive_a_restart(daemon, how):
         runtime["runtime_id"], runtime["url"], runtime["session_api_key"])
     assert start(daemon, "kept")["runtime_id"] == runtime["runtime_id"]
     post(daemon, "/pause", runtime_id=runtime["runtime_id"])
+    daemon.restart(how)
+    paused = wait_session(daemon, "kept", "paused")
+    assert (paused["url"], paused["session_api_key"]) == (runtime["url"], runtime["session_api_key"]), (
+        "clients read them before they resume")
     post(daemon, "/resume", runtime_id=runtime["runtime_id"])
     assert variable(wait_session(daemon, "kept", "running"), "MINE") == "1"
 

@@ -169,11 +169,12 @@ static void add_urls(struct docker *docker, const struct facts *facts, struct ur
         add_url(docker, facts, &docker->options.ports[i], urls);
 }
 
-static void report_running(struct docker *docker, const struct container *container)
+/* Of what runs, or will run there again: it has its ports. */
+static void report_reachable(struct docker *docker, const struct container *container, enum sbx_state state)
 {
     struct urls urls;
     add_urls(docker, &container->facts, &urls);
-    struct sbx_observation observation = observe(container, SBX_STATE_RUNNING);
+    struct sbx_observation observation = observe(container, state);
     observation.urls = urls.list;
     observation.urls_count = urls.count;
     observation.agent_url = urls.agent[0] ? urls.agent : NULL;
@@ -212,11 +213,11 @@ void report_container(struct docker *docker, const struct container *container)
 {
     struct sbx_observation observation = observe(container, SBX_STATE_STARTING);
     switch (container->facts.state) {
-    case CONTAINER_RUNNING: report_running(docker, container); return;
+    case CONTAINER_RUNNING: report_reachable(docker, container, SBX_STATE_RUNNING); return;
+    case CONTAINER_PAUSED: report_reachable(docker, container, SBX_STATE_PAUSED); return;
     case CONTAINER_REMOVING: report_gone(docker, container->name); return;
     case CONTAINER_DEAD:
     case CONTAINER_UNKNOWN: report_broken(docker, container); return;
-    case CONTAINER_PAUSED: observation.state = SBX_STATE_PAUSED; break;
     case CONTAINER_CREATED: observation.detail = "its container is made, and not started yet"; break;
     case CONTAINER_RESTARTING: observation.detail = "the engine restarts its container"; break;
     case CONTAINER_EXITED: return; /* ending.c knows how */
@@ -249,12 +250,14 @@ void report_starting(struct docker *docker, const struct facts *facts, const cha
 void report_end(struct docker *docker, const struct container *container, bool stopped,
                 const struct sbx_error *error, const char *log_tail)
 {
-    struct sbx_observation observation = observe(container, stopped ? SBX_STATE_STOPPED : SBX_STATE_ENDED);
-    if (!stopped) {
-        /* Where it could not be started, the number is the engine's and no program's. */
-        observation.exit_code = *container->facts.error ? -1 : container->facts.exit_code;
-        observation.error = error;
-        observation.log_tail = log_tail;
+    if (stopped) {
+        report_reachable(docker, container, SBX_STATE_STOPPED);
+        return;
     }
+    struct sbx_observation observation = observe(container, SBX_STATE_ENDED);
+    /* Where it could not be started, the number is the engine's and no program's. */
+    observation.exit_code = *container->facts.error ? -1 : container->facts.exit_code;
+    observation.error = error;
+    observation.log_tail = log_tail;
     report(docker, &observation);
 }

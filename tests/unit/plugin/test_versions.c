@@ -81,25 +81,34 @@ static void an_agent_url_is_passed_on_of_what_runs(void **state)
                         "t: report s1 2 agent_url=http://host.docker.internal:8000\nt: report s1 3\n");
 }
 
-static void urls_are_looked_at_in_starting_of_a_1_1_report_only(void **state)
+static void urls_of_what_does_not_run_are_looked_at_in_1_1_reports_only(void **state)
 {
     struct harness *harness = *state;
     struct backend *backend = trivial(harness, "{}");
     struct sbx_url url = {.name = "AGENT_SERVER", .url = "http://127.0.0.1:1"};
-    struct sbx_observation report = {.size = sizeof report,
-                                     .state = SBX_STATE_STARTING,
-                                     .sandbox_id = "s1",
-                                     .exit_code = -1,
-                                     .urls = &url,
-                                     .urls_count = 1};
-    backend->abi.host->report(&backend->abi, &report);
-    report.size = offsetof(struct sbx_observation, agent_url); /* of 1.0, which may have anything in there */
-    report.urls = NULL;
-    report.urls_count = 77;
-    backend->abi.host->report(&backend->abi, &report);
-    RUN_UNTIL(harness, harness_count(harness, "t: report s1 1") == 2);
-    assert_string_equal(buffer_text(&harness->seen),
-                        "t: report s1 1 AGENT_SERVER=http://127.0.0.1:1:0\nt: report s1 1\n");
+    struct sbx_observation report = {.sandbox_id = "s1", .exit_code = -1};
+    for (uint32_t is = SBX_STATE_STARTING; is <= SBX_STATE_GONE; is++) {
+        if (is == SBX_STATE_RUNNING)
+            continue;
+        report.state = is;
+        report.size = sizeof report;
+        report.urls = &url;
+        report.urls_count = 1;
+        backend->abi.host->report(&backend->abi, &report);
+        report.size =
+            offsetof(struct sbx_observation, agent_url); /* of 1.0, which may have anything in there */
+        report.urls = NULL;
+        report.urls_count = 77;
+        backend->abi.host->report(&backend->abi, &report);
+    }
+    RUN_UNTIL(harness, harness_count(harness, "t: report s1") == 12);
+    const char *seen = buffer_text(&harness->seen);
+    for (uint32_t is = SBX_STATE_STARTING; is <= SBX_STATE_GONE; is++) {
+        char line[64];
+        bool told = is == SBX_STATE_STARTING || is == SBX_STATE_PAUSED || is == SBX_STATE_STOPPED;
+        snprintf(line, sizeof line, "t: report s1 %u AGENT_SERVER=http://127.0.0.1:1:0\n", is);
+        assert_int_equal(strstr(seen, line) != NULL, told);
+    }
 }
 
 static void a_key_that_the_technology_chose_is_passed_on(void **state)
@@ -197,7 +206,7 @@ int main(void)
         TEST(a_plugin_of_the_frozen_1_0_headers_works_with_this_host),
         TEST(nothing_is_read_beyond_what_a_report_has_of_its_size),
         TEST(an_agent_url_is_passed_on_of_what_runs),
-        TEST(urls_are_looked_at_in_starting_of_a_1_1_report_only),
+        TEST(urls_of_what_does_not_run_are_looked_at_in_1_1_reports_only),
         TEST(a_key_that_the_technology_chose_is_passed_on),
         TEST(an_image_is_asked_for_where_the_plugin_can_tell),
         TEST(a_prefix_of_ids_is_kept_with_its_instance),

@@ -209,6 +209,25 @@ static void a_start_that_a_crash_cut_off_goes_on_with_its_own_spec(void **state)
     world_destroy(world);
 }
 
+/* Clients read where it is before they resume it, and never again. */
+static void where_a_paused_one_will_be_is_known_after_a_restart(void **state)
+{
+    (void)state;
+    static const enum sbx_state states[] = {SBX_STATE_PAUSED, SBX_STATE_STOPPED};
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
+        store_seed_session("kept", true, "s", OWN);
+        world_begin(world);
+        report(world, "kept", states[i]);
+        flight_end(world, flight_find("list", NULL), NULL);
+        assert_int_equal(get_session(world, "s")->status, SANDBOX_PAUSED);
+        assert_int_equal(get_session(world, "s")->urls_len, 1);
+        report(world, "kept", SBX_STATE_GONE);
+        assert_int_equal(get_session(world, "s")->urls_len, 0);
+        world_destroy(world);
+    }
+}
+
 /* The daemon serves before a slow backend has told what is there: a start makes the session's sandbox run, and does
  * not only wait to hear of it. */
 static void a_session_that_nothing_was_heard_of_yet_is_resumed_by_a_start(void **state)
@@ -298,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_deleted_session_is_free_at_once),
         cmocka_unit_test(a_start_is_not_answered_with_what_was_deleted_meanwhile),
         cmocka_unit_test(a_start_that_a_crash_cut_off_goes_on_with_its_own_spec),
+        cmocka_unit_test(where_a_paused_one_will_be_is_known_after_a_restart),
         cmocka_unit_test(a_session_that_nothing_was_heard_of_yet_is_resumed_by_a_start),
         cmocka_unit_test(a_sandbox_without_a_session_is_one_of_its_id),
         cmocka_unit_test(users_have_sessions_of_their_own),
