@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define CODE_NOT_FOUND "NOT_FOUND"
+#define CODE_QUOTA "CONCURRENCY_LIMIT_REACHED"
 
 enum { WORDS_SIZE = 300 };
 
@@ -26,8 +27,10 @@ static void copy_line(char *to, size_t size, const char *text)
     to[len] = '\0';
 }
 
-/* {"detail": text}, {"detail": {"message": text}}, or FastAPI's {"detail": [{"loc": […], "msg": text}]}. */
-static void read_words(char *to, size_t size, const struct sbx_json_api *json, const sbx_json *document)
+/* {"detail": text}, {"detail": {"message": text}}, or FastAPI's {"detail": [{"loc": […], "msg": text}]}. "" when
+ * `secret` is in it. */
+static void read_words(char *to, size_t size, const struct sbx_json_api *json, const sbx_json *document,
+                       const char *secret)
 {
     const sbx_json *detail = json->get(document, "detail");
     const sbx_json *first = json->type(detail) == SBX_JSON_ARRAY ? json->at(detail, 0) : NULL;
@@ -40,6 +43,10 @@ static void read_words(char *to, size_t size, const struct sbx_json_api *json, c
     if (!text)
         text = json->string(json->get(first, "msg"), "");
     char line[WORDS_SIZE];
+    if (secret && (strstr(text, secret) || (field && strstr(field, secret)))) {
+        *to = '\0';
+        return;
+    }
     copy_line(line, sizeof line, text);
     if (field)
         snprintf(to, size, "%.64s: %.220s", field, line);
@@ -61,7 +68,7 @@ static enum sbx_error_kind kind_of(int status, bool from_api, const char **code)
     *code = SBX_CODE_BACKEND_REFUSED;
     switch (status) {
     case 404:
-        if (!from_api) /* a proxy's page says nothing about a runtime */
+        if (!from_api) /* what a proxy says by itself is not about a runtime */
             return SBX_ERR_REFUSED;
         *code = CODE_NOT_FOUND;
         return SBX_ERR_NOT_FOUND;
@@ -78,19 +85,22 @@ static enum sbx_error_kind kind_of(int status, bool from_api, const char **code)
 bool refusal_of(struct sbx_error *err, const struct sbx_json_api *json, int status, const sbx_json *document,
                 const char *what, const char *secret)
 {
-    bool from_api = json->type(document) == SBX_JSON_OBJECT;
+    const sbx_json *detail = json->get(document, "detail"); /* each refusal of the protocol has one */
     const char *code, *own = refusal_code(json, document);
-    enum sbx_error_kind kind = kind_of(status, from_api, &code);
+    enum sbx_error_kind kind = kind_of(status, detail != NULL, &code);
     bool may_pass = status == 429 || status == 502 || status == 503 || status == 504;
+    /* Requests that come too fast do; a quota stays until somebody makes room. */
+    if (status == 429 && strcmp(json->string(json->get(detail, "error"), ""), CODE_QUOTA) == 0) {
+        may_pass = false;
+        code = CODE_QUOTA;
+    }
     /* A gateway's 502 passes; one with which the API says that it tried and was refused, does not. */
     if (status == 502 && own && !json->boolean(json->get(json->get(document, "error"), "retryable"), 1)) {
         may_pass = false;
         kind = SBX_ERR_REFUSED;
     }
     char words[WORDS_SIZE] = "";
-    read_words(words, sizeof words, json, document);
-    if (secret && strstr(words, secret))
-        words[0] = '\0';
+    read_words(words, sizeof words, json, document, secret);
     bool other_thing = own && strcmp(own, SBX_CODE_IMAGE_NOT_FOUND) == 0; /* that is not there */
     const char *hint = status == 401 ? " (is the option api_key right?)" : "";
     failure_set(err, kind, own && (kind != SBX_ERR_NOT_FOUND || other_thing) ? own : code,

@@ -186,7 +186,7 @@ def test_listing_costs_one_request(api, make_remote):
     assert len(api.calls) == before + 2  # reads ask nobody
 
 
-@pytest.mark.parametrize("status, body", [(400, {"detail": "at most 25 ids"}), (414, b"<html>"), (431, b"")])
+@pytest.mark.parametrize("status, body", [(400, {"detail": "at most 25 ids"}), (414, b"<html>")])
 def test_an_api_that_takes_fewer_ids_at_once_is_asked_about_fewer(api, remote, status, body):
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda _: remote.start_sandbox()["id"], range(60)))
@@ -279,6 +279,14 @@ def test_a_start_that_is_refused_leaves_nothing(api, remote):
     remote.restart()
     wait_until(lambda: len(api.matching(BATCH)) > before)
     assert not remote.everything()
+
+
+def test_a_start_over_a_quota_of_the_api_is_refused_at_once(api, remote):
+    api.rule("^POST /start$", status=429, body={"detail": {"error": "CONCURRENCY_LIMIT_REACHED", "message": "enough"}})
+    response = remote.post("/api/v1/sandboxes")
+    assert response.status == 429 and "enough" in response.json()["detail"], response
+    assert response.json()["error"]["code"] == "CONCURRENCY_LIMIT_REACHED" and not remote.everything()
+    assert api.matching("^(POST|GET /sessions/(?!batch))") == ["POST /start"]
 
 
 def test_a_start_cut_off_by_a_crash_is_taken_up(api, remote):

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -82,6 +83,25 @@ static void a_key_in_its_words_is_not_told(void **state)
     refuse(&error, 401, "{\"detail\": \"no such key: the-api-key\"}");
     assert_null(strstr(error.message, "the-api-key"));
     assert_non_null(strstr(error.message, "option api_key"));
+    char body[512];
+    for (int before = 250; before < 310; before++) { /* wherever its words are cut */
+        snprintf(body, sizeof body, "{\"detail\": \"%0*d the-api-key\"}", before, 7);
+        refuse(&error, 400, body);
+        assert_null(strstr(error.message, "the-"));
+    }
+    refuse(&error, 422, "{\"detail\": [{\"loc\": [\"the-api-key\"], \"msg\": \"no header\"}]}");
+    assert_null(strstr(error.message, "the-api-key"));
+}
+
+static void a_quota_is_no_matter_of_time(void **state)
+{
+    (void)state;
+    struct sbx_error error;
+    assert_false(refuse(&error, 429,
+                        "{\"detail\": {\"error\": \"CONCURRENCY_LIMIT_REACHED\", \"message\": \"enough\"}}"));
+    assert_int_equal(error.kind, SBX_ERR_LIMIT);
+    assert_string_equal(error.code, "CONCURRENCY_LIMIT_REACHED");
+    assert_non_null(strstr(error.message, "enough"));
 }
 
 static void only_an_api_says_that_something_is_not_there(void **state)
@@ -93,6 +113,8 @@ static void only_an_api_says_that_something_is_not_there(void **state)
     refuse(&error, 404, "{\"detail\": \"x\", \"error\": {\"code\": \"SANDBOX_NOT_FOUND\"}}");
     assert_true(refusal_is_missing(&error));
     refuse(&error, 404, NULL); /* a page of a proxy */
+    assert_false(refusal_is_missing(&error));
+    refuse(&error, 404, "{\"message\": \"no Route matched\"}"); /* a gateway that speaks JSON */
     assert_false(refusal_is_missing(&error));
     refuse(&error, 404, "{\"detail\": \"x\", \"error\": {\"code\": \"IMAGE_NOT_FOUND\"}}");
     assert_false(refusal_is_missing(&error));
@@ -123,6 +145,7 @@ int main(void)
         cmocka_unit_test(words_are_found_in_each_form),
         cmocka_unit_test(long_words_are_cut_between_characters),
         cmocka_unit_test(a_key_in_its_words_is_not_told),
+        cmocka_unit_test(a_quota_is_no_matter_of_time),
         cmocka_unit_test(only_an_api_says_that_something_is_not_there),
         cmocka_unit_test(codes_of_its_own_are_kept_where_they_are_codes),
     };
