@@ -68,10 +68,9 @@ def proxies():
 @pytest.fixture
 def make_pair(proxies, make_daemon):  # in this order: what comes last ends first
     """Makes pairs of daemons."""
-    def make(far=None, **options):
-        """`far`: not started yet; None: one of the process backend."""
+    def make(make_far=make_daemon, **options):
         near = make_daemon()  # it ends first, while the other one is there
-        return Pair(near, far or make_daemon(), proxies, **options)
+        return Pair(near, make_far(), proxies, **options)
     return make
 
 

@@ -27,11 +27,12 @@ def url_of(sandbox, name="AGENT_SERVER"):
     return next((url["url"] for url in sandbox["exposed_urls"] if url["name"] == name), None)
 
 
-def ask(url, path, method="GET"):
-    """The JSON that an agent answers."""
-    request = urllib.request.Request(url + path, method=method)
+def reach(sandbox):
+    """The agent at its URL is its own, and has the key that it is said to have."""
+    request = urllib.request.Request(url_of(sandbox) + "/whoami",
+                                     headers={"X-Session-API-Key": sandbox["session_api_key"]})
     with urllib.request.urlopen(request, timeout=10 * SLOWER) as answer:
-        return json.loads(answer.read())
+        assert json.loads(answer.read())["session_key_matches"]
 
 
 def check_error(response):
@@ -187,7 +188,7 @@ class Pair:
         self.act("resume", sandbox["id"])
         after = self.near.wait_status(sandbox["id"], "RUNNING", ADMIN)
         assert after["session_api_key"] == sandbox["session_api_key"]
-        assert ask(url_of(after), "/whoami")["sandbox_id"]
+        reach(after)
         self.wait_same("RUNNING")
         assert len(self.programs()) == 1
         self.act("delete", sandbox["id"])
