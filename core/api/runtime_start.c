@@ -79,13 +79,13 @@ static void check_choice(struct asked *asked, const char *name, const char *cons
         refuse(asked, name, must);
 }
 
-static void check_integer(struct asked *asked, const char *name, int64_t most)
+static void check_id(struct asked *asked, const char *name)
 {
     struct json_object *value = member(asked, name);
     bool right = !value || (json_object_is_type(value, json_type_int) && json_object_get_int64(value) >= 0 &&
-                            json_object_get_int64(value) <= most);
+                            json_object_get_int64(value) <= ID_MOST);
     if (!right)
-        refuse(asked, name, "must be a whole number, not below 0");
+        refuse(asked, name, "must be a whole number from 0 to 2147483647");
 }
 
 static void check_factor(struct asked *asked)
@@ -125,6 +125,8 @@ static void check_environment(struct asked *asked)
 
 /* ---- the command: a list, or one line as for a shell ---- */
 
+static const char at_most[] = "must be at most 1000 texts of at most 128 KiB";
+
 static struct json_object *split(struct asked *asked, struct json_object *line)
 {
     const char *text = json_object_get_string(line), *why = NULL;
@@ -137,6 +139,8 @@ static struct json_object *split(struct asked *asked, struct json_object *line)
         char must[96];
         snprintf(must, sizeof must, "must be split into words as by a shell, but %s", why);
         refuse(asked, "command", must);
+    } else if (count > WORDS_MAX) { /* before each is made a value: a body may have hundreds of thousands */
+        refuse(asked, "command", at_most);
     } else if (count > 0) {
         list = json_object_new_array();
         const char *word = words;
@@ -168,7 +172,7 @@ static void take_command(struct asked *asked)
     else if (value && !json_object_is_type(value, json_type_array))
         refuse(asked, "command", "must be a list of texts, a text, or null");
     if (asked->command && !is_command(asked->command))
-        refuse(asked, "command", "must be at most 1000 texts of at most 128 KiB");
+        refuse(asked, "command", at_most);
 }
 
 /* ---- may it be? ---- */
@@ -261,18 +265,48 @@ static void give_up(struct call *call)
     service_give_up(call->state);
 }
 
-static void started(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
+/* Clients need a URL. */
+static bool answer(struct call *call, const struct sandbox *sandbox, const struct sbx_error *err)
 {
-    struct call *call = arg;
     if (err) {
         errors_reply_failure(call, err);
-        return;
+        return true;
     }
     snprintf(call->id, sizeof call->id, "%s", sandbox->id);
     if (runtime_url(sandbox))
         runtime_reply(call, sandbox);
-    else /* clients need one: asked again, the session's sandbox is found, and perhaps where it is */
-        errors_reply(call, 503, "it is being started, but where it will be is not known yet: ask again");
+    return runtime_url(sandbox) != NULL;
+}
+
+/* Asked again, the session's sandbox is found, and perhaps where it is. */
+static void started(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
+{
+    if (!answer(arg, sandbox, err))
+        errors_reply(arg, 503, "it is being started, but where it will be is not known yet: ask again");
+}
+
+static void taken_back(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
+{
+    (void)sandbox;
+    if (err)
+        errors_reply_failure(arg, err);
+    else
+        errors_reply(arg, 503, "it was not known in time where it would be, so it was taken back: ask again");
+}
+
+/* Asked again, one without a session would not be found: another would be started each time. */
+static void started_unnamed(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
+{
+    struct call *call = arg;
+    struct sbx_error why;
+    if (answer(call, sandbox, err))
+        return;
+    struct sandbox_wait *wait =
+        service_delete(call->api->deps.service, &call->viewer, sandbox->id, taken_back, call, &why);
+    if (wait)
+        call_hold(call, give_up, wait);
+    else
+        errors_reply_failure(call, &why);
 }
 
 static void start(struct asked *asked, const char *image)
@@ -298,15 +332,14 @@ static void start(struct asked *asked, const char *image)
         return;
     }
     struct json_object *own = spec_of(asked, image, isolates);
-    const char *session_id = json_object_get_string(member(asked, "session_id"));
+    const char *session_id = take_text(asked, "session_id", CALL_ID_SIZE - 1);
     size_t len;
-    struct service_session session = {.session_id = session_id && *session_id ? session_id : NULL,
-                                      .spec_id = image,
-                                      .backend = backend_name,
-                                      .spec_json = text_of(own, &len)};
+    struct service_session session = {
+        .session_id = session_id, .spec_id = image, .backend = backend_name, .spec_json = text_of(own, &len)};
     struct sbx_error err;
-    struct sandbox_wait *wait = service_start_session(call->api->deps.service, http_config(call->request),
-                                                      &call->viewer, &session, started, call, &err);
+    struct sandbox_wait *wait =
+        service_start_session(call->api->deps.service, http_config(call->request), &call->viewer, &session,
+                              session_id ? started : started_unnamed, call, &err);
     json_object_put(own);
     if (wait)
         call_hold(call, give_up, wait);
@@ -329,9 +362,9 @@ void runtime_start(struct call *call)
     check_factor(&asked);
     check_choice(&asked, "runtime_class", runtime_classes, "must be sysbox-runc or gvisor");
     check_choice(&asked, "image_pull_policy", pull_policies, "must be Always, IfNotPresent or Never");
-    check_integer(&asked, "run_as_user", ID_MOST);
-    check_integer(&asked, "run_as_group", ID_MOST);
-    check_integer(&asked, "fs_group", ID_MOST);
+    check_id(&asked, "run_as_user");
+    check_id(&asked, "run_as_group");
+    check_id(&asked, "fs_group");
     if (!params_reject(&asked.params))
         start(&asked, image);
     json_object_put(asked.spec);

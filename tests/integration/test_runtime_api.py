@@ -354,7 +354,8 @@ def limit_of(daemon, runtime, controller):
 
 WRONG = [({}, "image"), ({"image": 5}, "image"), ({"image": ""}, "image"), ({"image": "x" * 513}, "image"),
          ({"command": 5}, "command"), ({"command": [1]}, "command"), ({"command": "a 'b"}, "command"),
-         ({"command": {"a": 1}}, "command"), ({"working_dir": []}, "working_dir"),
+         ({"command": {"a": 1}}, "command"), ({"command": "a " * 1001}, "command"),
+         ({"command": ["a"] * 1001}, "command"), ({"working_dir": []}, "working_dir"),
          ({"environment": []}, "environment"), ({"environment": {"A": 1}}, "environment"),
          ({"environment": {"A=B": "1"}}, "environment"), ({"environment": {"": "1"}}, "environment"),
          ({"session_id": 5}, "session_id"), ({"session_id": "batch"}, "session_id"),
@@ -362,8 +363,8 @@ WRONG = [({}, "image"), ({"image": 5}, "image"), ({"image": ""}, "image"), ({"im
          ({"session_id": "x" * 128}, "session_id"), ({"resource_factor": 3}, "resource_factor"),
          ({"resource_factor": "2"}, "resource_factor"), ({"resource_factor": 0}, "resource_factor"),
          ({"runtime_class": "runc"}, "runtime_class"), ({"image_pull_policy": "always"}, "image_pull_policy"),
-         ({"run_as_user": -1}, "run_as_user"), ({"run_as_group": 1.5}, "run_as_group"),
-         ({"fs_group": "1000"}, "fs_group")]
+         ({"run_as_user": -1}, "run_as_user"), ({"run_as_user": 1 << 31}, "run_as_user"),
+         ({"run_as_group": 1.5}, "run_as_group"), ({"fs_group": "1000"}, "fs_group")]
 
 
 @pytest.mark.parametrize("body, member", WRONG, ids=lambda value: None)

@@ -100,14 +100,38 @@ static void where_nothing_isolates_a_start_brings_no_command_and_no_ports(void *
 static void a_start_without_a_url_is_to_be_asked_again(void **state)
 {
     (void)state;
-    post("/runtime-api/start", "{\"image\": \"reg/x\"}");
     struct sandbox *sandbox = world_add("id1", NULL);
     sandbox->status = SANDBOX_STARTING;
     size_t len = sandbox->urls_len;
     sandbox->urls_len = 0;
+    post("/runtime-api/start", "{\"image\": \"reg/x\", \"session_id\": \"id1\"}");
     world_answer(sandbox, NULL);
     assert_int_equal(request.status, 503);
     assert_non_null(strstr(request.reply_headers, "Retry-After"));
+    assert_string_equal(world.called, "session");
+    sandbox->urls_len = len;
+}
+
+/* Its client has no name by which to ask again. */
+static void a_start_without_a_url_or_a_session_is_taken_back(void **state)
+{
+    (void)state;
+    struct sandbox *sandbox = world_add("id1", NULL);
+    sandbox->status = SANDBOX_STARTING;
+    size_t len = sandbox->urls_len;
+    sandbox->urls_len = 0;
+    post("/runtime-api/start", "{\"image\": \"reg/x\"}");
+    world_answer(sandbox, NULL);
+    assert_string_equal(world.called, "delete");
+    assert_string_equal(world.id, "id1");
+    assert_int_equal(request.status, 0);
+    world_answer(NULL, NULL);
+    assert_int_equal(request.status, 503);
+    assert_non_null(strstr(request.reply_headers, "Retry-After"));
+    post("/runtime-api/start", "{\"image\": \"reg/x\"}");
+    world_answer(sandbox, NULL);
+    front_disconnect(&request);
+    assert_int_equal(world.given_up, 1);
     sandbox->urls_len = len;
 }
 
@@ -233,6 +257,7 @@ int main(void)
         TEST(a_start_is_the_spec_and_what_was_asked_for),
         TEST(where_nothing_isolates_a_start_brings_no_command_and_no_ports),
         TEST(a_start_without_a_url_is_to_be_asked_again),
+        TEST(a_start_without_a_url_or_a_session_is_taken_back),
         TEST(a_failed_start_is_its_error),
         TEST(a_client_that_leaves_gives_up_its_answer_alone),
         TEST(each_status_has_its_words),
