@@ -41,7 +41,7 @@ static void loaded(void *arg, const struct sbx_error *error)
         operation_end(&listing->base, error);
         return;
     }
-    uint64_t now = remote->host->now_ms(), end = now + remote->options.timeout_ms;
+    uint64_t now = remote->host->now_ms(), end = now + sweep_time_ms(remote);
     uint64_t deadline_ms = end < listing->base.deadline_ms ? end : listing->base.deadline_ms;
     listing->sweep = sweep_begin(remote, SWEEP_ALL, deadline_ms, swept, listing);
     if (!listing->sweep)

@@ -135,7 +135,7 @@ static void ask_all(void *arg)
         return;
     /* The host lists after an opening, and that asks about all. */
     enum sweep_scope scope = poll->opened || remote->table.count == 0 ? SWEEP_PROBE : SWEEP_ALL;
-    uint64_t time = poll->opened ? OPEN_MS : remote->options.timeout_ms;
+    uint64_t time = poll->opened ? OPEN_MS : sweep_time_ms(remote);
     poll->all = sweep_begin(remote, scope, remote->host->now_ms() + time, all_asked, remote);
 }
 
@@ -154,7 +154,7 @@ static void ask_starting(void *arg)
     struct remote *remote = arg;
     struct poll *poll = &remote->poll;
     poll->starting_timer = 0;
-    uint64_t deadline_ms = remote->host->now_ms() + remote->options.timeout_ms;
+    uint64_t deadline_ms = remote->host->now_ms() + sweep_time_ms(remote);
     poll->starting = sweep_begin(remote, SWEEP_STARTING, deadline_ms, starting_asked, remote);
 }
 

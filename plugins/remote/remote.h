@@ -87,6 +87,9 @@ enum sweep_scope { SWEEP_PROBE, SWEEP_STARTING, SWEEP_ALL };
 struct sweep *sweep_begin(struct remote *remote, enum sweep_scope scope, uint64_t deadline_ms,
                           void (*done)(void *arg, const struct sbx_error *error), void *arg);
 void sweep_cancel(struct sweep *sweep); /* NULL is allowed */
+/* How long one may take. Each request has `timeout`, as all have; but where all that max_in_flight allows are under way,
+ * and slow, it has to wait for its turn: an API that answers each of them in time is not lost. */
+uint64_t sweep_time_ms(const struct remote *remote);
 
 /* ---- poll.c ---- */
 

@@ -244,6 +244,11 @@ static void ask(struct batch *batch)
     bytes_finish(&path);
 }
 
+uint64_t sweep_time_ms(const struct remote *remote)
+{
+    return 4 * remote->options.timeout_ms;
+}
+
 struct sweep *sweep_begin(struct remote *remote, enum sweep_scope scope, uint64_t deadline_ms,
                           void (*done)(void *arg, const struct sbx_error *error), void *arg)
 {

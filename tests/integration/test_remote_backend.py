@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fake_runtime_api import KEY, FakeRuntimeApi
-from harness import SLOWER, wait_until
+from harness import SANITIZED, SLOWER, wait_until
 
 BATCH = "^GET /sessions/batch$"
 
@@ -214,6 +214,16 @@ def test_no_more_than_max_in_flight(api, make_remote):
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(lambda _: remote.start_sandbox(), range(12)))
     assert len(api.runtimes) == 12 and api.most_at_once <= 3
+
+
+@pytest.mark.skipif(bool(SANITIZED), reason="it is about time")
+def test_a_slow_api_that_is_busy_does_not_count_as_lost(api, make_remote):
+    remote = make_remote(max_in_flight=1, timeout="1s")
+    api.rule("", delay=0.75)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: remote.start_sandbox(wait=None, status=None), range(3)))
+    assert "can't be reached" not in remote.log(), remote.log()
+    api.clear()
 
 
 def test_many_that_start_are_asked_about_together(api, make_remote):
