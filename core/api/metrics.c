@@ -163,7 +163,7 @@ static void add_callbacks(struct evbuffer *out, const struct mirror *mirror)
     static const struct {
         const char *name, *type, *help;
     } families[] = {
-        {"sandboxd_callback_up", "gauge", "1 unless the callback did not take the last message."},
+        {"sandboxd_callback_up", "gauge", "1 unless there are messages that the callback did not take."},
         {"sandboxd_callback_events_total", "counter", "Events that the callback has taken."},
         {"sandboxd_callback_messages_total", "counter", "Messages in which they were."},
         {"sandboxd_callback_failures_total", "counter", "Messages that it did not take."},

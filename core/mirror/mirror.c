@@ -13,10 +13,10 @@ static void wake(void *callbacks)
     callbacks_wake(callbacks);
 }
 
-static void expired(void *arg, int64_t through_seq)
+static void expired(void *arg, const struct store_expired *what)
 {
     struct mirror *mirror = arg;
-    callbacks_expired(mirror->callbacks, through_seq);
+    callbacks_expire(mirror->callbacks, what);
 }
 
 struct mirror *mirror_create(const struct mirror_deps *deps)

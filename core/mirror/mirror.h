@@ -112,7 +112,7 @@ struct mirror_callback {
     uint64_t messages; /* in which they were */
     uint64_t failures; /* messages that it did not take */
     uint64_t dropped;  /* events that it has not taken in time */
-    bool failing;      /* it did not take the last message */
+    bool failing;      /* there are messages that it did not take */
 };
 /* In the order of the configuration; false behind the last. */
 bool mirror_callback_at(const struct mirror *mirror, size_t index, struct mirror_callback *callback);

@@ -10,14 +10,13 @@ enum { HOUR_MS = 60 * 60 * 1000 };
 
 struct retention {
     struct mirror_deps deps;
-    void (*expired)(void *arg, int64_t through_seq);
+    void (*expired)(void *arg, const struct store_expired *what);
     void *arg;
     uint64_t keep_ms; /* 0: before the first configuration */
     struct event timer;
     bool under_way, again;
-    int64_t through_seq; /* of the steps so far */
-    int64_t place;       /* in the conversations */
-    size_t events, conversations;
+    int64_t place;                /* in the conversations */
+    size_t events, conversations; /* that the steps so far have deleted */
 };
 
 static void begin(struct retention *retention);
@@ -30,8 +29,6 @@ static void finish(struct retention *retention)
     if (retention->events || retention->conversations)
         log_info("%zu events and %zu conversations are older than events.retention, and were deleted",
                  retention->events, retention->conversations);
-    if (retention->through_seq)
-        retention->expired(retention->arg, retention->through_seq);
     if (retention->again)
         begin(retention);
     else
@@ -46,9 +43,8 @@ static void stepped(void *arg, const struct sbx_error *err, const struct store_e
     if (!err) { /* else the store has told, and the next time is soon enough */
         retention->events += expired->events;
         retention->conversations += expired->conversations;
-        if (expired->through_seq)
-            retention->through_seq = expired->through_seq;
         retention->place = expired->place;
+        retention->expired(retention->arg, expired);
     }
     if (!err && expired->more)
         step(retention);
@@ -67,7 +63,7 @@ static void begin(struct retention *retention)
     event_del(&retention->timer);
     retention->under_way = true;
     retention->again = false;
-    retention->through_seq = retention->place = 0;
+    retention->place = 0;
     retention->events = retention->conversations = 0;
     step(retention);
 }
@@ -80,7 +76,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 struct retention *retention_create(const struct mirror_deps *deps,
-                                   void (*expired)(void *arg, int64_t through_seq), void *arg)
+                                   void (*expired)(void *arg, const struct store_expired *what), void *arg)
 {
     struct retention *retention = calloc(1, sizeof *retention);
     if (!retention)

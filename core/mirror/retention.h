@@ -7,9 +7,9 @@
 
 struct retention;
 
-/* `expired` is told after each time that events went: none up to `through_seq` is left. */
+/* `expired` is told of each step; `more` of the last is false, unless the store failed. */
 struct retention *retention_create(const struct mirror_deps *deps,
-                                   void (*expired)(void *arg, int64_t through_seq), void *arg);
+                                   void (*expired)(void *arg, const struct store_expired *what), void *arg);
 void retention_commit(struct retention *retention, const struct config *next);
 void retention_destroy(struct retention *retention);
 

@@ -37,17 +37,20 @@ static struct message *append(struct window *window, const struct store_event *e
     return message;
 }
 
-int window_fill(struct window *window, const struct store_events *events)
+int window_fill(struct window *window, const struct store_events *events,
+                bool (*wanted)(const void *arg, const struct store_event *event), const void *arg)
 {
     for (size_t i = 0; i < events->count; i++) {
         const struct store_event *event = &events->rows[i];
+        window->through = event->seq;
+        if (!wanted(arg, event))
+            continue;
         struct message *message = find(window, event);
         if (!message)
             message = append(window, event);
         buffer_add_text(&message->body, message->count ? "," : "[");
         buffer_add(&message->body, event->json, event->json_len);
         message->seqs[message->count++] = event->seq;
-        window->through = event->seq;
     }
     bool failed = false;
     for (struct message *message = window->first; message; message = message->next) {
@@ -59,24 +62,52 @@ int window_fill(struct window *window, const struct store_events *events)
     return failed ? -1 : 0;
 }
 
-void window_drop_first(struct window *window)
+static void drop(struct window *window, struct message **at)
 {
-    struct message *message = window->first;
-    window->first = message->next;
-    if (!window->first)
-        window->last = &window->first;
+    struct message *message = *at;
+    *at = message->next;
+    if (!*at)
+        window->last = at;
     buffer_finish(&message->body);
     free(message->sandbox_id);
     free(message);
 }
 
-size_t window_count(const struct window *window, int64_t seq)
+void window_drop_first(struct window *window)
 {
-    size_t count = 0;
+    drop(window, &window->first);
+}
+
+static bool is_of(const struct message *message, const char *sandbox_id)
+{
+    return !sandbox_id || strcmp(message->sandbox_id, sandbox_id) == 0;
+}
+
+void window_drop_sandbox(struct window *window, const char *sandbox_id)
+{
+    for (struct message **at = &window->first; *at;)
+        if (is_of(*at, sandbox_id))
+            drop(window, at);
+        else
+            at = &(*at)->next;
+}
+
+int64_t window_first_of(const struct window *window, const char *sandbox_id)
+{
+    int64_t first = INT64_MAX;
+    for (const struct message *message = window->first; message; message = message->next)
+        if (is_of(message, sandbox_id) && message->seqs[0] < first)
+            first = message->seqs[0];
+    return first;
+}
+
+bool window_has(const struct window *window, int64_t seq)
+{
     for (const struct message *message = window->first; message; message = message->next)
         for (size_t i = 0; i < message->count; i++)
-            count += message->seqs[i] <= seq;
-    return count;
+            if (message->seqs[i] == seq)
+                return true;
+    return false;
 }
 
 void window_clear(struct window *window)

@@ -26,15 +26,19 @@ struct message {
 
 struct window {
     struct message *first, **last;
-    int64_t through; /* the last event of it */
+    int64_t through; /* the last event that was read for it */
 };
 
 void window_init(struct window *window);
-/* The window is empty. -1: no memory for so much; it is empty again then. */
-int window_fill(struct window *window, const struct store_events *events);
+/* The window is empty; of the events those come into it that are `wanted`. -1: no memory for so much; it is empty
+ * again then. */
+int window_fill(struct window *window, const struct store_events *events,
+                bool (*wanted)(const void *arg, const struct store_event *event), const void *arg);
 void window_drop_first(struct window *window);
-/* How many events of it, up to `seq`, are in messages that are still there. */
-size_t window_count(const struct window *window, int64_t seq);
+void window_drop_sandbox(struct window *window, const char *sandbox_id);
+/* The first event that is still there, of this sandbox or (NULL) of any: there is one. */
+int64_t window_first_of(const struct window *window, const char *sandbox_id);
+bool window_has(const struct window *window, int64_t seq);
 void window_clear(struct window *window);
 
 #endif

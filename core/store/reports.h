@@ -105,8 +105,9 @@ void store_events_count(struct store *store, const struct store_event_filter *fi
 void store_events_get(struct store *store, const struct store_event_filter *filter, const char *id,
                       store_events_done done, void *arg);
 
-/* For callbacks: those stored after `seq`, in that order; at most `limit`. */
-void store_events_after(struct store *store, int64_t seq, size_t limit, store_events_done done, void *arg);
+/* For callbacks: those of a sandbox (NULL: of all) that were stored after `seq`, in that order; at most `limit`. */
+void store_events_after(struct store *store, const char *sandbox_id, int64_t seq, size_t limit,
+                        store_events_done done, void *arg);
 
 /* What is the newest that was stored: a number that is 0 where there is nothing. Both remember what was expired
  * since: seq for good, a conversation's time as long as the conversation is there. */
@@ -138,11 +139,16 @@ void store_conversations_search(struct store *store, bool all_owners, const char
 
 /* ---- expiring --------------------------------------------------------------------------------- */
 
+struct store_expired_event {
+    int64_t seq;
+    const char *sandbox_id;
+};
 struct store_expired {
-    size_t events, conversations; /* that were deleted */
-    int64_t through_seq;          /* no event up to this one is left; 0: none was deleted */
-    int64_t place;                /* where it ended: the conversation that was looked at last */
-    bool more;                    /* a call looks at few rows, and deletes few bytes: there may be others */
+    size_t events, conversations;           /* that were deleted */
+    const struct store_expired_event *rows; /* `events` of them */
+    int64_t through_seq;                    /* no event up to this one is left; 0: none was deleted */
+    int64_t place;                          /* where it ended: the conversation that was looked at last */
+    bool more; /* a call looks at few rows, and deletes few bytes: there may be others */
 };
 typedef void (*store_expired_done)(void *arg, const struct sbx_error *err,
                                    const struct store_expired *expired);

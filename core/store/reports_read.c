@@ -135,7 +135,8 @@ static bool wanted(const struct read_job *job, sqlite3_stmt *s)
 {
     const struct store_event_filter *filter = &job->filter;
     return (filter->all_owners || same(s, 5, filter->owner)) && (!filter->kind || same(s, 6, filter->kind)) &&
-           (!filter->conversation_id || same(s, 3, filter->conversation_id));
+           (!filter->conversation_id || same(s, 3, filter->conversation_id)) &&
+           (!job->sandbox_id || same(s, 2, job->sandbox_id));
 }
 
 static int keep_text(struct read_job *job, struct store_event *event, struct database *d,
@@ -388,9 +389,10 @@ static void submit(struct store *store, struct read_job *job)
 }
 
 static void ask_events(struct store *store, enum question question, const struct store_event_filter *filter,
-                       const char *id, size_t limit, store_events_done done, void *arg)
+                       const char *sandbox_id, const char *id, size_t limit, store_events_done done,
+                       void *arg)
 {
-    struct read_job *job = new_job(question, filter, NULL, id, arg);
+    struct read_job *job = new_job(question, filter, sandbox_id, id, arg);
     job->done.events = done;
     job->limit = limit;
     if (question != COUNT_EVENTS)
@@ -406,25 +408,26 @@ static size_t at_most_a_turn(size_t limit)
 void store_events_search(struct store *store, const struct store_event_filter *filter, size_t limit,
                          store_events_done done, void *arg)
 {
-    ask_events(store, SEARCH_EVENTS, filter, NULL, at_most_a_turn(limit), done, arg);
+    ask_events(store, SEARCH_EVENTS, filter, NULL, NULL, at_most_a_turn(limit), done, arg);
 }
 
 void store_events_count(struct store *store, const struct store_event_filter *filter, store_events_done done,
                         void *arg)
 {
-    ask_events(store, COUNT_EVENTS, filter, NULL, SIZE_MAX, done, arg);
+    ask_events(store, COUNT_EVENTS, filter, NULL, NULL, SIZE_MAX, done, arg);
 }
 
 void store_events_get(struct store *store, const struct store_event_filter *filter, const char *id,
                       store_events_done done, void *arg)
 {
-    ask_events(store, GET_EVENTS, filter, id, 1, done, arg);
+    ask_events(store, GET_EVENTS, filter, NULL, id, 1, done, arg);
 }
 
-void store_events_after(struct store *store, int64_t seq, size_t limit, store_events_done done, void *arg)
+void store_events_after(struct store *store, const char *sandbox_id, int64_t seq, size_t limit,
+                        store_events_done done, void *arg)
 {
     struct store_event_filter filter = {.all_owners = true, .place.seq = seq};
-    ask_events(store, EVENTS_AFTER, &filter, NULL, at_most_a_turn(limit), done, arg);
+    ask_events(store, EVENTS_AFTER, &filter, sandbox_id, NULL, at_most_a_turn(limit), done, arg);
 }
 
 void store_events_last_seq(struct store *store, store_number_done done, void *arg)

@@ -298,7 +298,8 @@ struct expire_job {
     struct job job; /* first */
     int64_t before_us, place;
     struct store_expired expired;
-    int64_t bytes; /* of JSON, so far */
+    struct store_expired_event *rows; /* room for EXPIRE_TURN of them; `events` have an id, which is owned */
+    int64_t bytes;                    /* of JSON, so far */
     store_expired_done done;
     void *arg;
 };
@@ -329,6 +330,22 @@ static int delete_row(struct database *d, const char *sql, int64_t seq, struct s
     return database_step(d, s, err);
 }
 
+static void forget_rows(struct expire_job *job)
+{
+    for (size_t i = 0; i < job->expired.events; i++)
+        free((char *)job->rows[i].sandbox_id);
+    job->expired.events = 0;
+}
+
+static const char *add_row(struct expire_job *job, int64_t seq, const char *sandbox_id)
+{
+    char *id = strdup(sandbox_id);
+    if (!id)
+        abort();
+    job->rows[job->expired.events++] = (struct store_expired_event){seq, id};
+    return id;
+}
+
 /* One row less of the sandbox is kept. */
 static int let_go(struct database *d, struct expire_job *job, const char *sandbox_id, int64_t json_len,
                   struct sbx_error *err)
@@ -347,9 +364,10 @@ static int expire_events(struct database *d, struct expire_job *job, struct sbx_
     int row = 0;
     while (job->bytes < EXPIRE_BYTES && (row = database_step(d, s, err)) > 0 &&
            sqlite3_column_int64(s, 1) < job->before_us) {
-        job->expired.events++;
         job->expired.through_seq = sqlite3_column_int64(s, 0);
-        if (let_go(d, job, (const char *)sqlite3_column_text(s, 2), sqlite3_column_int64(s, 3), err)) {
+        const char *sandbox_id =
+            add_row(job, job->expired.through_seq, (const char *)sqlite3_column_text(s, 2));
+        if (let_go(d, job, sandbox_id, sqlite3_column_int64(s, 3), err)) {
             row = -1;
             break;
         }
@@ -394,7 +412,8 @@ static int expire_conversations(struct database *d, struct expire_job *job, stru
 static int run_expire(struct job *base, struct database *d, struct sbx_error *err)
 {
     struct expire_job *job = (struct expire_job *)base;
-    job->expired = (struct store_expired){.place = job->place};
+    forget_rows(job);
+    job->expired = (struct store_expired){.place = job->place, .rows = job->rows};
     job->bytes = 0;
     if (expire_events(d, job, err))
         return -1;
@@ -410,18 +429,23 @@ static void tell_expire(struct job *base, const struct sbx_error *err)
 
 static void release_expire(struct job *base)
 {
-    free(base);
+    struct expire_job *job = (struct expire_job *)base;
+    forget_rows(job);
+    free(job->rows);
+    free(job);
 }
 
 void store_reports_expire(struct store *store, int64_t before_us, int64_t place, store_expired_done done,
                           void *arg)
 {
     struct expire_job *job = calloc(1, sizeof *job);
-    if (!job)
+    struct store_expired_event *rows = calloc(EXPIRE_TURN, sizeof *rows);
+    if (!job || !rows)
         abort();
     *job = (struct expire_job){.job = {true, run_expire, tell_expire, release_expire},
                                .before_us = before_us,
                                .place = place,
+                               .rows = rows,
                                .done = done,
                                .arg = arg};
     store_submit(store, operation_new_job(&job->job, sizeof *job));

@@ -203,3 +203,61 @@ def test_what_is_too_old_is_let_go_and_what_a_callback_missed_by_that_is_counted
     assert count(daemon) == 2
     with CallbackServer(port=port) as callback:
         talk.is_told(callback, first=10)
+
+
+class RefusingServer(CallbackServer):
+    """Refuses what some sandboxes say."""
+
+    refused = ()
+
+    def take(self, handler):
+        refuses = handler.headers["X-Sandboxd-Sandbox"] in self.refused
+        self.status = lambda n: 500 if refuses else 200
+        super().take(handler)
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_sandbox_whose_events_are_never_taken_holds_up_itself_alone(calling, how):
+    with RefusingServer() as callback:
+        daemon = calling(callback)
+        bad, good, free = Talk(daemon), Talk(daemon), Talk(daemon)
+        callback.refused = {bad.reporter.sandbox["id"]}
+        for end in (1, 3, 150):
+            bad.goes_on(end)
+            good.goes_on(end)
+            good.is_told(callback)
+        assert metric(daemon, "sandboxd_callback_up") == 0
+        daemon.restart(how)
+        good.goes_on(600)
+        bad.goes_on(600)
+        good.goes_on(601)
+        good.is_told(callback)
+        assert bad.whose not in callback.told()
+        callback.refused = ()
+        bad.is_told(callback)
+        free.goes_on(1)
+        free.is_told(callback)
+        daemon.wait_log("takes events again")
+        assert metric(daemon, "sandboxd_callback_up") == 1
+        assert len([line for line in daemon.log().splitlines() if "did not take" in line]) <= 2
+
+
+def test_what_a_sandbox_that_was_held_up_lost_is_counted(calling):
+    with RefusingServer() as callback:
+        daemon = calling(callback)
+        bad, good = Talk(daemon), Talk(daemon)
+        callback.refused = {bad.reporter.sandbox["id"]}
+        for talk, end in ((bad, 5), (good, 5), (bad, 12)):
+            talk.goes_on(end)
+        good.is_told(callback)
+        wait_until(lambda: len([m for m in callback.came if m.sandbox in callback.refused]) > 1)
+        daemon.stop()
+        with contextlib.closing(sqlite3.connect(Path(daemon.config["state_dir"], "sandboxd.db"))) as database:
+            database.execute("UPDATE events SET arrived_us = 1 WHERE seq <= 13")
+            database.commit()
+        daemon.start()
+        wait_until(lambda: metric(daemon, "sandboxd_callback_dropped_events_total") == 8)
+        callback.refused = ()
+        bad.is_told(callback, first=8)
+        good.goes_on(6)
+        good.is_told(callback)

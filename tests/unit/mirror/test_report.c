@@ -147,7 +147,7 @@ static void events_found(void *arg, const struct sbx_error *err, const struct st
 static const char *stored(void)
 {
     found.told = false;
-    store_events_after(store, 0, 100, events_found, NULL);
+    store_events_after(store, NULL, 0, 100, events_found, NULL);
     while (!found.told)
         loop_run(loop);
     return found.texts;

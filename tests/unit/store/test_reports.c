@@ -475,13 +475,13 @@ static void what_follows_a_number_is_found_after_it_and_no_number_is_used_again_
     send_event("a", NULL, "1", 9);
     send_event("b", NULL, "2", 5);
     struct found found = {0};
-    store_events_after(test_store, 0, 1, events_found, &found);
+    store_events_after(test_store, NULL, 0, 1, events_found, &found);
     loop_run(test_loop);
     assert_string_equal(found.texts, "\"1 of a\" ");
     assert_true(found.more);
     int64_t seq = found.place.seq;
     found = (struct found){0};
-    store_events_after(test_store, seq, 10, events_found, &found);
+    store_events_after(test_store, NULL, seq, 10, events_found, &found);
     loop_run(test_loop);
     assert_string_equal(found.texts, "\"2 of b\" ");
     int64_t last = last_seq();

@@ -1,0 +1,584 @@
+/* mirror/lane.c: see lane.h. One thing is under way at a time: a question to the store, or a message. Each ends in
+ * step(), which sees what is next. */
+#include "mirror/lane.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "mirror/signature.h"
+#include "plugin/sanitize.h"
+
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SEND_TIMEOUT_MS = 30000,
+    FIRST_RETRY_MS = 1000,
+    LAST_RETRY_MS = 5 * 60 * 1000,
+    ANSWER_MAX = 64 * 1024 /* bytes of an answer that are waited for: only its status matters */
+};
+
+const char lane_space[] = "/callbacks";
+
+static void step(struct lane *lane);
+
+/* ---- a lane's life -------------------------------------------------------------------------- */
+
+static char *copy_text(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
+        abort();
+    return copy;
+}
+
+static void wipe(char *text)
+{
+    if (text)
+        OPENSSL_cleanse(text, strlen(text));
+    free(text);
+}
+
+static void make_key(const char *url, char key[LANE_KEY_SIZE])
+{
+    unsigned char digest[32];
+    if (!EVP_Digest(url, strlen(url), digest, NULL, EVP_sha256(), NULL))
+        abort();
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(key + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    step(arg);
+}
+
+struct lane *lane_create(const struct mirror_deps *deps, const char *url)
+{
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (!lane)
+        abort();
+    lane->deps = deps;
+    lane->url = copy_text(url);
+    make_key(url, lane->key);
+    window_init(&lane->window);
+    window_init(&lane->again);
+    evtimer_assign(&lane->timer, loop_base(deps->loop), on_timer, lane);
+    return lane;
+}
+
+void lane_free(struct lane *lane)
+{
+    client_cancel(lane->transfer);
+    event_del(&lane->timer);
+    window_clear(&lane->window);
+    window_clear(&lane->again);
+    place_finish(&lane->place);
+    wipe(lane->url);
+    wipe(lane->secret);
+    free(lane);
+}
+
+/* Neither what is before an '@' nor the path: both may be a secret. */
+void lane_set_name(struct lane *lane, size_t index)
+{
+    const char *host = strstr(lane->url, "://");
+    host = host ? host + 3 : lane->url;
+    size_t len = strcspn(host, "/?#");
+    const char *at = memchr(host, '@', len);
+    if (at) {
+        len -= (size_t)(at + 1 - host);
+        host = at + 1;
+    }
+    snprintf(lane->name, sizeof lane->name, "events.callbacks[%zu] (%.*s)", index, (int)len, host);
+}
+
+/* What refused the messages may have been the secret: they are tried again at once. */
+void lane_set_secret(struct lane *lane, const char *secret)
+{
+    bool same = secret && lane->secret ? strcmp(secret, lane->secret) == 0 : !secret && !lane->secret;
+    if (same)
+        return;
+    wipe(lane->secret);
+    lane->secret = copy_text(secret);
+    lane->ready_ms = 0;
+    for (struct held *held = lane->place.held; held; held = held->next)
+        held->due_ms = 0;
+    if (event_pending(&lane->timer, EV_TIMEOUT, NULL))
+        loop_arm_ms(&lane->timer, 0);
+}
+
+void lane_remove(struct lane *lane, struct lane **removed)
+{
+    log_info("%s is not in the configuration any more: it is told nothing from now on", lane->name);
+    if (lane->asked == 0) {
+        lane_free(lane);
+        return;
+    }
+    client_cancel(lane->transfer);
+    lane->transfer = NULL;
+    event_del(&lane->timer);
+    lane->removed = removed;
+    lane->next = *removed;
+    *removed = lane;
+}
+
+/* The first thing to do in an answer of the store. False: the lane is not wanted any more, and may be gone. */
+static bool answered(struct lane *lane)
+{
+    lane->asked--;
+    if (!lane->removed)
+        return true;
+    if (lane->asked == 0) {
+        struct lane **at = lane->removed;
+        while (*at != lane)
+            at = &(*at)->next;
+        *at = lane->next;
+        lane_free(lane);
+    }
+    return false;
+}
+
+/* ---- when ----------------------------------------------------------------------------------- */
+
+/* 1 s after the first failure, then 2 s, … 5 min, give or take a fifth. */
+static uint64_t retry_time(unsigned failures)
+{
+    uint64_t delay_ms = FIRST_RETRY_MS;
+    for (unsigned i = 1; i < failures && delay_ms < LAST_RETRY_MS; i++)
+        delay_ms *= 2;
+    if (delay_ms > LAST_RETRY_MS)
+        delay_ms = LAST_RETRY_MS;
+    uint32_t random;
+    random_fill(&random, sizeof random);
+    return clock_ms() + delay_ms - delay_ms / 5 + random % (2 * delay_ms / 5 + 1);
+}
+
+static void try_later(struct lane *lane)
+{
+    lane->ready_ms = retry_time(++lane->failures);
+}
+
+/* ---- its place ------------------------------------------------------------------------------ */
+
+/* All events up to this one were read, and those of held sandboxes left out. */
+static int64_t reached(const struct lane *lane)
+{
+    return lane->window.first ? lane->window.through : lane->place.told;
+}
+
+static void save(struct lane *lane)
+{
+    struct buffer text = buffer_init(PLACE_TEXT_MAX);
+    place_write(&lane->place, &text);
+    store_put(lane->deps->store, lane_space, lane->key, text.data, text.len, NULL, NULL);
+    buffer_finish(&text);
+}
+
+static void start_from(struct lane *lane)
+{
+    lane->placed = true;
+    lane->unread = true;
+    lane->failures = 0;
+    lane->stats.failing = lane->place.count > 0;
+    step(lane);
+}
+
+static void last_known(void *arg, const struct sbx_error *err, int64_t seq)
+{
+    struct lane *lane = arg;
+    if (!answered(lane))
+        return;
+    if (err) {
+        try_later(lane);
+        step(lane);
+        return;
+    }
+    lane->place.told = seq;
+    save(lane);
+    start_from(lane);
+}
+
+static void loaded(void *arg, const struct sbx_error *err, const void *value, size_t len)
+{
+    struct lane *lane = arg;
+    if (!answered(lane))
+        return;
+    if (err) {
+        try_later(lane);
+        step(lane);
+    } else if (value && place_read(&lane->place, value, len)) {
+        start_from(lane);
+    } else {
+        lane->asked++;
+        store_events_last_seq(lane->deps->store, last_known, lane);
+    }
+}
+
+static void load(struct lane *lane)
+{
+    lane->asked++;
+    store_get(lane->deps->store, lane_space, lane->key, loaded, lane);
+}
+
+/* ---- what is next --------------------------------------------------------------------------- */
+
+static bool is_not_held(const void *arg, const struct store_event *event)
+{
+    const struct lane *lane = arg;
+    return !place_find(&lane->place, event->sandbox_id);
+}
+
+static bool is_behind(const void *arg, const struct store_event *event)
+{
+    return event->seq <= reached(arg);
+}
+
+static void window_is_over(struct lane *lane)
+{
+    lane->place.told = lane->window.through;
+    window_clear(&lane->window);
+    save(lane);
+}
+
+static void were_read(void *arg, const struct sbx_error *err, const struct store_events *events)
+{
+    struct lane *lane = arg;
+    if (!answered(lane))
+        return;
+    if (err || window_fill(&lane->window, events, is_not_held, lane)) {
+        lane->unread = true;
+        try_later(lane);
+    } else if (events->count > 0) {
+        lane->unread = true;
+        if (!lane->window.first)
+            window_is_over(lane);
+    }
+    step(lane);
+}
+
+static void read_more(struct lane *lane)
+{
+    lane->unread = false;
+    lane->asked++;
+    store_events_after(lane->deps->store, NULL, lane->place.told, WINDOW_EVENTS, were_read, lane);
+}
+
+/* The turn of a held sandbox is over. Where it has caught up with the others, it is not held any more. */
+static void retried_is_over(struct lane *lane, int64_t told)
+{
+    struct held *held = lane->retried;
+    lane->retried = NULL;
+    window_clear(&lane->again);
+    held->told = told;
+    if (told >= reached(lane))
+        place_release(&lane->place, held);
+    save(lane);
+}
+
+static void were_read_again(void *arg, const struct sbx_error *err, const struct store_events *events)
+{
+    struct lane *lane = arg;
+    if (!answered(lane))
+        return;
+    struct held *held = lane->retried;
+    if (held && (err || window_fill(&lane->again, events, is_behind, lane))) {
+        held->due_ms = retry_time(++held->failures);
+        lane->retried = NULL;
+    } else if (held) {
+        lane->again.through = reached(lane);
+        if (events->more && events->place.seq < lane->again.through)
+            lane->again.through = events->place.seq;
+        if (!lane->again.first)
+            retried_is_over(lane, lane->again.through);
+    }
+    step(lane);
+}
+
+static void read_again(struct lane *lane, struct held *held)
+{
+    lane->retried = held;
+    lane->asked++;
+    store_events_after(lane->deps->store, held->sandbox_id, held->told, WINDOW_EVENTS, were_read_again, lane);
+}
+
+/* ---- a message ------------------------------------------------------------------------------ */
+
+static void tell_whether_it_fails(struct lane *lane, const char *sandbox_id, const char *why)
+{
+    bool failing = lane->failures > 0 || lane->place.count > 0;
+    if (failing && !lane->stats.failing)
+        log_line(LOG_WARN, &(struct log_context){.sandbox = sandbox_id},
+                 "%s did not take a message: %s; it is sent again until it is taken, or older than "
+                 "events.retention",
+                 lane->name, why);
+    else if (!failing && lane->stats.failing)
+        log_info("%s takes events again", lane->name);
+    lane->stats.failing = failing;
+}
+
+static void taken(struct lane *lane)
+{
+    struct window *window = lane->retried ? &lane->again : &lane->window;
+    lane->stats.events += window->first->count;
+    lane->stats.messages++;
+    window_drop_first(window);
+    lane->failures = 0;
+    lane->ready_ms = 0;
+    if (lane->retried)
+        lane->retried->failures = 0;
+    if (!window->first && lane->retried)
+        retried_is_over(lane, window->through);
+    else if (!window->first)
+        window_is_over(lane);
+    tell_whether_it_fails(lane, NULL, NULL);
+    step(lane);
+}
+
+static void retried_was_refused(struct lane *lane)
+{
+    struct held *held = lane->retried;
+    held->due_ms = retry_time(++held->failures);
+    retried_is_over(lane, window_first_of(&lane->again, held->sandbox_id) - 1);
+}
+
+/* Its sandbox is held, and what others have in the window is next; where no more can be held, all of them wait. */
+static void first_was_refused(struct lane *lane)
+{
+    const char *sandbox_id = lane->window.first->sandbox_id;
+    struct held *held = place_hold(&lane->place, sandbox_id, window_first_of(&lane->window, sandbox_id) - 1);
+    try_later(lane);
+    if (held) {
+        held->due_ms = retry_time(++held->failures);
+        window_drop_sandbox(&lane->window, held->sandbox_id);
+    } else {
+        lane->window.through = window_first_of(&lane->window, NULL) - 1;
+        lane->unread = true;
+    }
+    if (!held || !lane->window.first)
+        window_is_over(lane);
+    else
+        save(lane);
+}
+
+static void refused(struct lane *lane, const char *why)
+{
+    char sandbox_id[SANDBOX_ID_MAX + 1];
+    const struct message *message = lane->retried ? lane->again.first : lane->window.first;
+    snprintf(sandbox_id, sizeof sandbox_id, "%s", message->sandbox_id);
+    lane->stats.failures++;
+    if (lane->retried)
+        retried_was_refused(lane);
+    else
+        first_was_refused(lane);
+    tell_whether_it_fails(lane, sandbox_id, why);
+    step(lane);
+}
+
+static void ended(struct lane *lane, const char *why)
+{
+    char text[64];
+    lane->transfer = NULL;
+    if (lane->status >= 200 && lane->status <= 299) {
+        taken(lane);
+        return;
+    }
+    if (lane->status) {
+        snprintf(text, sizeof text, "its answer has status %d", lane->status);
+        why = text;
+    }
+    refused(lane, why);
+}
+
+static void on_head(void *arg, int status, const char *const *headers)
+{
+    (void)headers;
+    struct lane *lane = arg;
+    lane->status = status;
+}
+
+/* The answer is read so that the connection can be kept; how it goes on says nothing any more. */
+static bool on_data(void *arg, const void *bytes, size_t len)
+{
+    (void)bytes;
+    struct lane *lane = arg;
+    lane->answer_size += len;
+    if (lane->answer_size <= ANSWER_MAX)
+        return true;
+    client_cancel(lane->transfer);
+    ended(lane, NULL);
+    return true;
+}
+
+static void on_done(void *arg, const struct sbx_error *err, int status, const void *body, size_t len)
+{
+    (void)status;
+    (void)body;
+    (void)len;
+    ended(arg, err ? err->message : "it has no status");
+}
+
+static void send_message(struct lane *lane, const struct message *message)
+{
+    static const struct client_handler handler = {on_head, on_data, on_done};
+    char sandbox[192], conversation[96], signature[SIGNATURE_SIZE], signed_by[SIGNATURE_SIZE + 32];
+    const char *headers[] = {"Content-Type: application/json", sandbox, conversation, NULL, NULL};
+    snprintf(sandbox, sizeof sandbox, "X-Sandboxd-Sandbox: %s", message->sandbox_id);
+    snprintf(conversation, sizeof conversation, "X-Sandboxd-Conversation: %s", message->conversation_id);
+    if (lane->secret) {
+        signature_make(lane->secret, message->body.data, message->body.len, signature);
+        snprintf(signed_by, sizeof signed_by, "X-Sandboxd-Signature: %s", signature);
+        headers[3] = signed_by;
+    }
+    struct client_request request = {.method = "POST",
+                                     .url = lane->url,
+                                     .headers = headers,
+                                     .body = message->body.data,
+                                     .body_len = message->body.len,
+                                     .timeout_ms = SEND_TIMEOUT_MS};
+    struct sbx_error err;
+    lane->status = 0;
+    lane->answer_size = 0;
+    lane->transfer = client_start(lane->deps->client, &request, &handler, lane, &err);
+    if (!lane->transfer)
+        refused(lane, err.message);
+}
+
+/* ---- turns ---------------------------------------------------------------------------------- */
+
+static void wait_until(struct lane *lane, uint64_t time_ms, uint64_t now_ms)
+{
+    loop_arm_ms(&lane->timer, time_ms > now_ms ? time_ms - now_ms : 0);
+}
+
+/* Others and held sandboxes take turns, each when it is ready. */
+static void take_turn(struct lane *lane)
+{
+    uint64_t now_ms = clock_ms();
+    struct held *held = place_next(&lane->place);
+    bool others = lane->window.first || lane->unread, due = held && held->due_ms <= now_ms;
+    bool ready = others && lane->ready_ms <= now_ms;
+    if (due && !(ready && lane->others_first)) {
+        lane->others_first = true;
+        read_again(lane, held);
+    } else if (ready) {
+        lane->others_first = false;
+        if (lane->window.first)
+            send_message(lane, lane->window.first);
+        else
+            read_more(lane);
+    } else if (held && (!others || held->due_ms < lane->ready_ms)) {
+        wait_until(lane, held->due_ms, now_ms);
+    } else if (others) {
+        wait_until(lane, lane->ready_ms, now_ms);
+    }
+}
+
+static void step(struct lane *lane)
+{
+    uint64_t now_ms = clock_ms();
+    if (lane->asked > 0 || lane->transfer)
+        return;
+    event_del(&lane->timer);
+    if (!lane->placed && lane->ready_ms > now_ms)
+        wait_until(lane, lane->ready_ms, now_ms);
+    else if (!lane->placed)
+        load(lane);
+    else if (lane->retried)
+        send_message(lane, lane->again.first);
+    else
+        take_turn(lane);
+}
+
+void lane_begin(struct lane *lane)
+{
+    step(lane);
+}
+
+void lane_wake(struct lane *lane)
+{
+    lane->unread = true;
+    step(lane);
+}
+
+/* ---- what is gone --------------------------------------------------------------------------- */
+
+static bool waits_in(const struct window *window, int64_t seq)
+{
+    return !window->first || seq > window->through || window_has(window, seq);
+}
+
+static bool was_not_taken(const struct lane *lane, const struct store_expired_event *event)
+{
+    const struct held *held = place_find(&lane->place, event->sandbox_id);
+    if (!held)
+        return event->seq > lane->place.told && waits_in(&lane->window, event->seq);
+    return event->seq > held->told && (held != lane->retried || waits_in(&lane->again, event->seq));
+}
+
+static void give_up_message(struct lane *lane)
+{
+    client_cancel(lane->transfer);
+    lane->transfer = NULL;
+}
+
+/* What was read of it goes too, and is read again from there on. */
+static void move_to(struct lane *lane, int64_t through_seq)
+{
+    for (struct held *held = lane->place.held, *next; held; held = next) {
+        next = held->next;
+        if (held->told >= through_seq)
+            continue;
+        held->told = through_seq;
+        if (held == lane->retried) {
+            give_up_message(lane);
+            window_clear(&lane->again);
+            lane->retried = NULL;
+        }
+    }
+    if (lane->place.told < through_seq) {
+        if (!lane->retried)
+            give_up_message(lane);
+        window_clear(&lane->window);
+        lane->place.told = through_seq;
+        lane->unread = true;
+    }
+    for (struct held *held = lane->place.held, *next; held; held = next) {
+        next = held->next;
+        if (held->told >= reached(lane) && held != lane->retried)
+            place_release(&lane->place, held);
+    }
+}
+
+static int64_t farthest_behind(const struct lane *lane)
+{
+    int64_t told = lane->place.told;
+    for (const struct held *held = lane->place.held; held; held = held->next)
+        if (held->told < told)
+            told = held->told;
+    return told;
+}
+
+void lane_expire(struct lane *lane, const struct store_expired *expired)
+{
+    if (lane->placed && farthest_behind(lane) < expired->through_seq) {
+        for (size_t i = 0; i < expired->events; i++)
+            lane->dropped += was_not_taken(lane, &expired->rows[i]);
+        move_to(lane, expired->through_seq);
+        save(lane);
+        step(lane);
+    }
+    if (lane->dropped && !expired->more) {
+        log_warn("%s: %" PRIu64 " events that it has not taken are older than events.retention, and are "
+                 "dropped",
+                 lane->name, lane->dropped);
+        lane->stats.dropped += lane->dropped;
+        lane->dropped = 0;
+    }
+}
