@@ -1,6 +1,7 @@
 /* api/call.c: answering a call, and its line in the log. Knows no route's meaning. */
 #include "api/call.h"
 
+#include "api/errors.h"
 #include "api/render.h"
 #include "api/router.h"
 #include "api/text.h"
@@ -54,6 +55,19 @@ void call_hold(struct call *call, void (*gone)(struct call *call), void *state)
     call->gone = gone;
     call->state = state;
     http_set_gone(call->request, client_gone, call);
+}
+
+static void give_up(struct call *call)
+{
+    service_give_up(call->state);
+}
+
+void call_hold_wait(struct call *call, struct sandbox_wait *wait, const struct sbx_error *refusal)
+{
+    if (wait)
+        call_hold(call, give_up, wait);
+    else
+        errors_reply_refusal(call, refusal);
 }
 
 void call_reply(struct call *call, int status, const char *content_type, const void *body, size_t len)

@@ -16,6 +16,8 @@ struct evbuffer;
 struct json_object;
 struct route;
 struct log_stream;
+struct sandbox_wait;
+struct sbx_error;
 
 enum {
     CALL_ID_SIZE = 128, /* the longest id (sandboxd/backend.h) and the zero byte */
@@ -51,6 +53,9 @@ struct call {
 
 /* Leaves the call pending. `gone` may be NULL. */
 void call_hold(struct call *call, void (*gone)(struct call *call), void *state);
+/* Leaves it pending until the service answers; a client that leaves first gives up the answer, not what was begun.
+ * `wait` NULL: the service refused at once, which is the answer. */
+void call_hold_wait(struct call *call, struct sandbox_wait *wait, const struct sbx_error *refusal);
 
 void call_reply(struct call *call, int status, const char *content_type, const void *body, size_t len);
 /* The text that is in api->out. */

@@ -1,25 +1,10 @@
-/* api/changes.c: start, pause, resume and delete. Each asks the service, and holds its call until the service
- * answers; a client that leaves first gives up the answer, not what was begun. */
+/* api/changes.c: start, pause, resume and delete. Each asks the service, and holds its call until it answers. */
 #include "api/errors.h"
 #include "api/params.h"
 #include "api/routes.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static void give_up(struct call *call)
-{
-    service_give_up(call->state);
-}
-
-/* `wait` is NULL when the service refused at once. */
-static void hold(struct call *call, struct sandbox_wait *wait, const struct sbx_error *refusal)
-{
-    if (wait)
-        call_hold(call, give_up, wait);
-    else
-        errors_reply_refusal(call, refusal);
-}
 
 static void started(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
 {
@@ -51,7 +36,7 @@ void changes_start(struct call *call)
     struct sbx_error err;
     struct sandbox_wait *wait = service_start(call->api->deps.service, http_config(call->request),
                                               &call->viewer, spec_id, wait_ms, started, call, &err);
-    hold(call, wait, &err);
+    call_hold_wait(call, wait, &err);
 }
 
 static void done(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
@@ -67,13 +52,15 @@ static void done(void *arg, const struct sandbox *sandbox, const struct sbx_erro
 void changes_pause(struct call *call)
 {
     struct sbx_error err;
-    hold(call, service_pause(call->api->deps.service, &call->viewer, call->id, done, call, &err), &err);
+    call_hold_wait(call, service_pause(call->api->deps.service, &call->viewer, call->id, done, call, &err),
+                   &err);
 }
 
 void changes_resume(struct call *call)
 {
     struct sbx_error err;
-    hold(call, service_resume(call->api->deps.service, &call->viewer, call->id, done, call, &err), &err);
+    call_hold_wait(call, service_resume(call->api->deps.service, &call->viewer, call->id, done, call, &err),
+                   &err);
 }
 
 /* The app server's published document wants the id a second time, as the parameter `sandbox_id`. */
@@ -88,5 +75,6 @@ void changes_delete(struct call *call)
     if (params_reject(&params))
         return;
     struct sbx_error err;
-    hold(call, service_delete(call->api->deps.service, &call->viewer, call->id, done, call, &err), &err);
+    call_hold_wait(call, service_delete(call->api->deps.service, &call->viewer, call->id, done, call, &err),
+                   &err);
 }

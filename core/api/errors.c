@@ -59,11 +59,6 @@ void errors_reply_no_sandbox(struct call *call)
     errors_reply(call, 404, "there is no such sandbox");
 }
 
-void errors_reply_too_many(struct call *call)
-{
-    errors_reply(call, 400, "at most 100 ids may be asked for at once");
-}
-
 void errors_reply_draining(struct call *call)
 {
     errors_reply(call, 503, "the daemon is shutting down");

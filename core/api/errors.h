@@ -13,7 +13,6 @@ void errors_reply_refusal(struct call *call, const struct sbx_error *err);
 /* What was begun failed: a backend (or the store) is the cause. */
 void errors_reply_failure(struct call *call, const struct sbx_error *err);
 void errors_reply_no_sandbox(struct call *call);
-void errors_reply_too_many(struct call *call); /* ids in one batch */
 void errors_reply_draining(struct call *call);
 /* Takes `backends`: a list of those that are not open, each with its name and the reason. */
 void errors_reply_not_ready(struct call *call, const char *detail, struct json_object *backends);

@@ -195,13 +195,9 @@ void events_batch(struct call *call)
 {
     struct params params = params_of(call);
     const char *ids[PAGE_MAX];
-    size_t count = params_list(&params, "id", ids, PAGE_MAX);
-    if (params_reject(&params))
+    size_t count = params_ids(&params, ids);
+    if (count == 0)
         return;
-    if (count > PAGE_MAX) {
-        errors_reply_too_many(call);
-        return;
-    }
     struct query *query = query_begin(call);
     memcpy(query->ids, ids, count * sizeof *ids);
     query->limit = count;

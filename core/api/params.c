@@ -91,14 +91,20 @@ uint32_t params_duration_ms(struct params *params, const char *name, uint32_t mo
     return (uint32_t)value;
 }
 
-size_t params_list(struct params *params, const char *name, const char **out, size_t room)
+size_t params_ids(struct params *params, const char **out)
 {
     size_t count = 0;
     const char *value;
-    for (; (value = http_query(params->call->request, name, count)); count++)
-        if (count < room)
+    for (; (value = http_query(params->call->request, "id", count)); count++)
+        if (count < PAGE_MAX)
             out[count] = value;
     if (count == 0)
-        params_problem(params, "missing", name, "is needed, once for each thing asked for", NULL);
+        params_problem(params, "missing", "id", "is needed, once for each thing asked for", NULL);
+    if (params_reject(params))
+        return 0;
+    if (count > PAGE_MAX) {
+        errors_reply(params->call, 400, "at most 100 ids may be asked for at once");
+        return 0;
+    }
     return count;
 }

@@ -26,14 +26,14 @@ uint32_t params_integer(struct params *params, const char *name, uint32_t least,
 bool params_flag(struct params *params, const char *name);                              /* not given: false */
 uint32_t params_duration_ms(struct params *params, const char *name, uint32_t most_ms); /* not given: 0 */
 
-/* All values of a parameter that has to be there. At most `room` are written; the result is how many there are. */
-size_t params_list(struct params *params, const char *name, const char **out, size_t room);
-
 /* Adds a problem of one's own. `type` is a machine's word for it; `input` NULL: not given,
  * or not to be repeated. `name` NULL: the whole. */
 void params_problem(struct params *params, const char *type, const char *name, const char *msg,
                     const char *input);
 /* Answers 422 and returns true where anything was wrong; the call is over then. */
 bool params_reject(struct params *params);
+/* The values of `id`, which has to be there, in `out` of PAGE_MAX; the call's last parameter. 0: the call was
+ * answered, since there are none or too many, or anything else was wrong. */
+size_t params_ids(struct params *params, const char **out);
 
 #endif

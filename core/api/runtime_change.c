@@ -19,19 +19,6 @@ struct json_object *runtime_body(struct call *call)
     return body;
 }
 
-static void give_up(struct call *call)
-{
-    service_give_up(call->state);
-}
-
-static void hold(struct call *call, struct sandbox_wait *wait, const struct sbx_error *refusal)
-{
-    if (wait)
-        call_hold(call, give_up, wait);
-    else
-        errors_reply_refusal(call, refusal);
-}
-
 static void done(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
 {
     struct call *call = arg;
@@ -62,14 +49,16 @@ void runtime_pause(struct call *call)
 {
     struct sbx_error err;
     if (take_id(call))
-        hold(call, service_pause(call->api->deps.service, &call->viewer, call->id, done, call, &err), &err);
+        call_hold_wait(
+            call, service_pause(call->api->deps.service, &call->viewer, call->id, done, call, &err), &err);
 }
 
 void runtime_resume(struct call *call)
 {
     struct sbx_error err;
     if (take_id(call))
-        hold(call, service_resume(call->api->deps.service, &call->viewer, call->id, done, call, &err), &err);
+        call_hold_wait(
+            call, service_resume(call->api->deps.service, &call->viewer, call->id, done, call, &err), &err);
 }
 
 /* ---- stop: the sandbox is deleted, and what it was is the answer ---- */

@@ -260,11 +260,6 @@ static struct json_object *spec_of(struct asked *asked, const char *image, bool 
 
 /* ---- the call ---- */
 
-static void give_up(struct call *call)
-{
-    service_give_up(call->state);
-}
-
 /* Clients need a URL. */
 static bool answer(struct call *call, const struct sandbox *sandbox, const struct sbx_error *err)
 {
@@ -301,12 +296,9 @@ static void started_unnamed(void *arg, const struct sandbox *sandbox, const stru
     struct sbx_error why;
     if (answer(call, sandbox, err))
         return;
-    struct sandbox_wait *wait =
-        service_delete(call->api->deps.service, &call->viewer, sandbox->id, taken_back, call, &why);
-    if (wait)
-        call_hold(call, give_up, wait);
-    else
-        errors_reply_failure(call, &why);
+    call_hold_wait(
+        call, service_delete(call->api->deps.service, &call->viewer, sandbox->id, taken_back, call, &why),
+        &why);
 }
 
 static void start(struct asked *asked, const char *image)
@@ -341,10 +333,7 @@ static void start(struct asked *asked, const char *image)
         service_start_session(call->api->deps.service, http_config(call->request), &call->viewer, &session,
                               session_id ? started : started_unnamed, call, &err);
     json_object_put(own);
-    if (wait)
-        call_hold(call, give_up, wait);
-    else
-        errors_reply_refusal(call, &err);
+    call_hold_wait(call, wait, &err);
 }
 
 void runtime_start(struct call *call)

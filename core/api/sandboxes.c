@@ -55,13 +55,9 @@ void sandboxes_batch(struct call *call)
 {
     struct params params = params_of(call);
     const char *ids[PAGE_MAX];
-    size_t count = params_list(&params, "id", ids, PAGE_MAX);
-    if (params_reject(&params))
+    size_t count = params_ids(&params, ids);
+    if (count == 0)
         return;
-    if (count > PAGE_MAX) {
-        errors_reply_too_many(call);
-        return;
-    }
     const struct table *table = service_table(call->api->deps.service);
     struct evbuffer *out = call->api->out;
     evbuffer_expand(out, (count + 1) * TYPICAL_SANDBOX);

@@ -37,13 +37,9 @@ void specs_batch(struct call *call)
 {
     struct params params = params_of(call);
     const char *ids[PAGE_MAX];
-    size_t count = params_list(&params, "id", ids, PAGE_MAX);
-    if (params_reject(&params))
+    size_t count = params_ids(&params, ids);
+    if (count == 0)
         return;
-    if (count > PAGE_MAX) {
-        errors_reply_too_many(call);
-        return;
-    }
     const struct service *service = call->api->deps.service;
     int64_t created_at_us = service_specs_created_at_us(service);
     struct json_object *list = json_object_new_array();

@@ -2,6 +2,7 @@
 #include "api/text.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "plugin/json_syntax.h"
 
 #include <json-c/json_visit.h>
@@ -15,44 +16,11 @@ enum { PARSE_DEPTH = 16 };
 
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
-/* The length of the UTF-8 sequence (RFC 3629) at `s`, which ends in a zero byte; 0: there is none. */
-static size_t sequence_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    unsigned char low = 0x80, high = 0xBF; /* the bounds of the second byte */
-    size_t len;
-    if (s[0] >= 0xC2 && s[0] <= 0xDF) {
-        len = 2;
-    } else if (s[0] >= 0xE0 && s[0] <= 0xEF) {
-        len = 3;
-        if (s[0] == 0xE0)
-            low = 0xA0; /* shorter ones exist */
-        if (s[0] == 0xED)
-            high = 0x9F; /* surrogates */
-    } else if (s[0] >= 0xF0 && s[0] <= 0xF4) {
-        len = 4;
-        if (s[0] == 0xF0)
-            low = 0x90;
-        if (s[0] == 0xF4)
-            high = 0x8F; /* above U+10FFFF */
-    } else {
-        return 0;
-    }
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    return len;
-}
-
 static size_t valid_prefix(const char *bytes)
 {
-    const unsigned char *s = (const unsigned char *)bytes;
     size_t at = 0;
-    while (s[at]) {
-        size_t len = sequence_length(s + at);
+    while (bytes[at]) {
+        size_t len = utf8_length(bytes + at, UTF8_MAX);
         if (len == 0)
             break;
         at += len;

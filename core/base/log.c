@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -55,31 +56,14 @@ static void add_text(struct line *line, const char *text)
     add_bytes(line, text, strlen(text));
 }
 
-/* The number of bytes of the valid UTF-8 sequence at `s`, or 0 (RFC 3629, section 4). */
-static size_t utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    size_t len = s[0] >= 0xf0 && s[0] <= 0xf4   ? 4
-                 : s[0] >= 0xe0 && s[0] <= 0xef ? 3
-                 : s[0] >= 0xc2 && s[0] <= 0xdf ? 2
-                                                : 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 static void add_escaped(struct line *line, const char *text, bool json)
 {
-    for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        size_t len = utf8_length(s);
+    for (const char *s = text; *s;) {
+        size_t len = utf8_length(s, UTF8_MAX);
+        unsigned char byte = (unsigned char)*s;
         char escape[8];
-        if (len == 0 || *s < 0x20 || *s == 0x7f) {
-            snprintf(escape, sizeof escape, json ? "\\u%04x" : "\\x%02x", *s);
+        if (len == 0 || byte < 0x20 || byte == 0x7f) {
+            snprintf(escape, sizeof escape, json ? "\\u%04x" : "\\x%02x", byte);
             add_text(line, escape);
             s++;
         } else if (json && (*s == '"' || *s == '\\')) {
@@ -87,7 +71,7 @@ static void add_escaped(struct line *line, const char *text, bool json)
             add_text(line, escape);
             s++;
         } else {
-            add_bytes(line, (const char *)s, len);
+            add_bytes(line, s, len);
             s += len;
         }
     }

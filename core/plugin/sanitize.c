@@ -1,34 +1,15 @@
 /* plugin/sanitize.c: see sanitize.h. Owns nothing. */
 #include "plugin/sanitize.h"
 
+#include "base/utf8.h"
+
 #include <stdint.h>
 #include <string.h>
 
-/* The length of the well-formed sequence at `s`, or 0. */
-static size_t sequence_length(const unsigned char *s, size_t left)
-{
-    if (s[0] < 0x80)
-        return 1;
-    size_t len = s[0] >= 0xf0 && s[0] <= 0xf4   ? 4
-                 : s[0] >= 0xe0 && s[0] <= 0xef ? 3
-                 : s[0] >= 0xc2 && s[0] <= 0xdf ? 2
-                                                : 0;
-    if (len == 0 || len > left)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 bool sanitize_is_utf8(const char *text, size_t len)
 {
-    const unsigned char *s = (const unsigned char *)text;
     for (size_t i = 0; i < len;) {
-        size_t step = sequence_length(s + i, len - i);
+        size_t step = utf8_length(text + i, len - i);
         if (step == 0)
             return false;
         i += step;
@@ -41,7 +22,7 @@ void sanitize_text(char *out, size_t size, const char *text, size_t len)
     const unsigned char *s = (const unsigned char *)text;
     size_t used = 0;
     for (size_t i = 0; i < len;) {
-        size_t step = sequence_length(s + i, len - i);
+        size_t step = utf8_length(text + i, len - i);
         bool control = s[i] == 0x7f || (s[i] < 0x20 && s[i] != '\n' && s[i] != '\t');
         if (used + (step ? step : 1) >= size)
             break;
