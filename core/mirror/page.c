@@ -78,10 +78,14 @@ void page_read(struct page *page)
         read_items(page, values[0].at);
 }
 
-void page_drop_item(struct page *page, size_t index)
+void page_keep(struct page *page, bool (*wanted)(const char *json))
 {
-    page->count--;
-    memmove(page->items + index, page->items + index + 1, (page->count - index) * sizeof *page->items);
+    size_t kept = 0;
+    for (size_t i = 0; i < page->count; i++)
+        if (wanted(page->items[i].at))
+            page->items[kept++] = page->items[i];
+    page->strange += page->count - kept;
+    page->count = kept;
 }
 
 char *page_array(const struct page *page, size_t *len)

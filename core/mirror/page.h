@@ -19,7 +19,7 @@ struct page {
     struct walk_span *items; /* objects; owned */
     size_t count;
     uint64_t last;           /* a hash of the last of them; 0: there is none */
-    size_t strange;          /* items that are no objects: left out */
+    size_t strange;          /* items that are no objects, or not wanted: left out */
     char next[PAGE_ID_SIZE]; /* "": this was the last */
     char why[160];           /* why it is no page; "": it is one */
 };
@@ -28,7 +28,8 @@ struct page {
 int page_init(struct page *page, const void *text, size_t len);
 /* Takes it apart, on any thread. */
 void page_read(struct page *page);
-void page_drop_item(struct page *page, size_t index);
+/* Leaves out the items that are not `wanted`, on any thread. */
+void page_keep(struct page *page, bool (*wanted)(const char *json));
 /* The items as an array, to be freed. NULL: no memory. */
 char *page_array(const struct page *page, size_t *len);
 void page_finish(struct page *page); /* also of one that is all zero */

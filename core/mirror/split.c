@@ -59,6 +59,14 @@ static int take_event(struct store_new_event *event, struct split_names *names, 
     return 0;
 }
 
+bool split_is_event(const char *json)
+{
+    struct store_new_event event;
+    struct split_names names;
+    struct split_problem problem;
+    return take_event(&event, &names, json, 0, 0, 0, &problem) == 0;
+}
+
 static size_t count_values(const char *array)
 {
     size_t count = 0;

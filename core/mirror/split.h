@@ -26,6 +26,9 @@ int split_events(struct split *split, const char *json, size_t len, size_t most,
                  struct split_problem *problem);
 void split_finish(struct split *split);
 
+/* Would split_events() take it? The text is an object, and JSON. */
+bool split_is_event(const char *json);
+
 /* One conversation: an object with an `id`, which is written as it is kept. -1: `problem`. */
 int split_conversation(const char *json, size_t len, char *conversation_id, struct split_problem *problem);
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "mirror/poller.h"
+#include "mirror/split.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -31,6 +32,13 @@ static struct conversation *current(struct agent *agent)
 static void over(struct agent *agent, const struct sbx_error *err)
 {
     poller_turn_over(agent, err, false);
+}
+
+/* What is left of a page is not kept meanwhile: many agents may wait. */
+static void wait_for_place(struct agent *agent)
+{
+    page_finish(&agent->page);
+    poller_wait_for_place(agent->poller, agent);
 }
 
 /* ---- a request -------------------------------------------------------------------------------- */
@@ -99,8 +107,11 @@ static void page_was_read(void *arg)
         return;
     }
     if (agent->page.strange)
-        poller_complain(agent, LOG_WARN, "its agent server has %s that are no objects: they are left out",
-                        agent->of_events ? "events" : "conversations");
+        poller_complain(agent, LOG_WARN, "its agent server has %s: they are left out",
+                        agent->of_events
+                            ? "events that are no objects, or whose id or kind is no text of 1 to "
+                              "127 bytes"
+                            : "conversations that are no objects");
     agent->item = 0;
     if (agent->of_events)
         report_events(agent);
@@ -112,6 +123,8 @@ static void read_page(void *arg)
 {
     struct agent *agent = arg;
     page_read(&agent->page);
+    if (agent->of_events)
+        page_keep(&agent->page, split_is_event);
 }
 
 /* Too large: fewer items are asked for, down to one. Whose one item is too large is not read further. */
@@ -119,7 +132,7 @@ static void ask_for_less(struct agent *agent, const struct sbx_error *err)
 {
     if (agent->limit > 1) {
         agent->limit = agent->limit > 10 ? 10 : 1;
-        poller_wait_for_place(agent->poller, agent);
+        wait_for_place(agent);
     } else if (agent->of_events) {
         current(agent)->spoilt = true;
         poller_complain(agent, LOG_WARN, "the events of its conversation %s can't be read further: %s",
@@ -199,7 +212,7 @@ static bool turn_page(struct agent *agent, bool *last)
     if (agent->of_events)
         memcpy(current(agent)->page_id, agent->page.next, sizeof agent->page_id);
     if (agent->pages < TURN_PAGES) {
-        poller_wait_for_place(agent->poller, agent);
+        wait_for_place(agent);
         return true;
     }
     struct sbx_error err;
@@ -342,6 +355,7 @@ static void last_time_is_known(void *arg, const struct sbx_error *err, int64_t l
 
 static void next_events(struct agent *agent)
 {
+    page_finish(&agent->page);
     while (agent->at < agent->count && current(agent)->spoilt)
         agent->at++;
     if (agent->at == agent->count) {
@@ -357,7 +371,7 @@ static void next_events(struct agent *agent)
     }
     agent->limit = PAGE_LIMIT;
     memcpy(agent->page_id, conversation->page_id, sizeof agent->page_id);
-    poller_wait_for_place(agent->poller, agent);
+    wait_for_place(agent);
 }
 
 static void events_are_had(struct agent *agent)
@@ -371,18 +385,11 @@ static void events_are_had(struct agent *agent)
     next_events(agent);
 }
 
-/* An event that is none is left out, and the others are reported again. */
 static void events_were_reported(void *arg, const struct sbx_error *err, const struct mirror_outcome *outcome)
 {
     struct agent *agent = arg;
     agent->report = NULL;
-    if (err && err->kind == SBX_ERR_INVALID && outcome->event >= 0 &&
-        (uint64_t)outcome->event < agent->page.count) {
-        poller_complain(agent, LOG_WARN, "an event of its agent server is left out: %s%s%s",
-                        outcome->member ? outcome->member : "it", " ", err->message);
-        page_drop_item(&agent->page, (size_t)outcome->event);
-        report_events(agent);
-    } else if (err) {
+    if (err) {
         over(agent, err->retryable ? NULL : err);
     } else {
         agent->news = agent->news || outcome->stored > 0;
@@ -424,7 +431,7 @@ void turn_begin(struct agent *agent)
     agent->at = agent->pages = 0;
     agent->limit = PAGE_LIMIT;
     agent->page_id[0] = '\0';
-    poller_wait_for_place(agent->poller, agent);
+    wait_for_place(agent);
 }
 
 bool turn_cancel(struct agent *agent)
