@@ -12,8 +12,8 @@ FAKE_AGENT = Path(__file__).with_name("fake_agent.py")
 
 
 def use_fake_agent(daemon):
-    """Its sandboxes run fake agents from now on."""
-    daemon.config["specs"] = [daemon.spec("fake", command=[sys.executable, "-B", str(FAKE_AGENT), "--port", "{port}"])]
+    """Adds the spec of start_agent()."""
+    daemon.add_spec("fake", command=[sys.executable, "-B", str(FAKE_AGENT), "--port", "{port}"])
 
 
 class FakeAgent:

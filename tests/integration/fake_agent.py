@@ -13,7 +13,6 @@ import http.client
 import json
 import os
 import random
-import threading
 import time
 import uuid
 from datetime import datetime, timedelta
@@ -42,7 +41,6 @@ class Agent:
         self.conversations = {}  # id as it is listed: {"events": how many, "size": bytes more of each, "title"}
         self.mode = None
         self.asked = []  # targets of the searches
-        self.reported = 0  # of what report() is to report, what was acknowledged
 
     def control(self, order):
         for name, value in order.get("conversations", {}).items():
@@ -53,11 +51,11 @@ class Agent:
         if "mode" in order:
             self.mode = order["mode"]
         if "report" in order:
-            threading.Thread(target=self.report, args=(order["report"],), daemon=True).start()
+            self.report(**order["report"])
         asked = self.asked
         if order.get("clear"):
             self.asked = []
-        return {"asked": asked, "reported": self.reported, "pid": os.getpid()}
+        return {"asked": asked, "pid": os.getpid()}
 
     # ---- searches
 
@@ -89,37 +87,24 @@ class Agent:
             page["items"] = page["items"] or [event(name, 0)]
         return page
 
-    # ---- reporting, as real ones do: a batch after the other, each again until it is taken
+    # ---- reporting, as real ones do: one batch after the other, each again until it is taken
 
-    def report(self, order):
-        """`numbers` of the events of a conversation in batches; some batches and events come again later."""
-        chance = random.Random(order["seed"])
-        name, numbers, batch = order["conversation"], order["numbers"], order["batch"]
-        base = urlsplit(WEBHOOKS)
-        done = []
-        for at in range(0, len(numbers), batch):
-            now = numbers[at:at + batch]
-            if done and chance.random() < 0.4:  # an old batch once more, and in another order
-                self.post(base, f"/events/{name}", [event(name, n) for n in chance.sample(done, min(len(done), 5))])
-            again = chance.sample(done, min(len(done), 2)) + now + now[:1]
-            self.post(base, f"/events/{name}", [event(name, n) for n in again])
-            done += now
-            self.reported = len(done)
+    def report(self, conversation, batches):
+        for batch in batches:
+            while not self.is_taken(f"/events/{conversation}", batch):
+                time.sleep(0.1)
 
     @staticmethod
-    def post(base, path, body):
-        while True:
-            try:
-                connection = http.client.HTTPConnection(base.hostname, base.port, timeout=30)
-                connection.request("POST", base.path + path, json.dumps(body),
-                                   {"X-Session-API-Key": KEY, "Content-Type": "application/json"})
-                status = connection.getresponse().status
-                connection.close()
-                if status == 200:
-                    return
-            except (OSError, http.client.HTTPException):
-                pass  # it is down
-            time.sleep(0.1)
+    def is_taken(path, body):
+        base = urlsplit(WEBHOOKS)
+        connection = http.client.HTTPConnection(base.hostname, base.port, timeout=30)
+        try:
+            connection.request("POST", base.path + path, body, {"X-Session-API-Key": KEY})
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False  # it is down
+        finally:
+            connection.close()
 
 
 AGENT = Agent()

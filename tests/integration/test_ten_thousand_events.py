@@ -1,4 +1,4 @@
-"""Ten thousand events of fifty agents that report them twice at once, in batches that overlap, in any order and again and
+"""Ten thousand events of fifty agents, each of which reports them twice at once, in batches that overlap, in any order and again and
 again, while the daemon is killed under them, and the callback fails, is down and comes back: each is stored once, as it
 came, and told at least once, in the order in which it was stored."""
 
@@ -12,20 +12,22 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from agents import Reporter
+from agents import Reporter, start_agent, use_fake_agent
 from callback_server import CallbackServer, told
 from fake_agent import event
 from harness import TIMEOUT, Client, free_port, wait_until
 
 AGENTS, EVENTS, BATCH = 50, 200, 25
-KILLS = 5
+PROGRAMS = 5  # agents that report by themselves, from inside their sandboxes; for the others this program does it
+KILLS = 9
 
 
 class Agent:
-    """Has the events of one conversation, and reports them from two sides at once."""
+    """Has the events of one conversation."""
 
     def __init__(self, daemon, number):
-        self.reporter = Reporter(daemon, daemon.start_sandbox())
+        self.program = start_agent(daemon) if number < PROGRAMS else None
+        self.reporter = Reporter(daemon, self.program.sandbox if self.program else daemon.start_sandbox())
         self.chance = random.Random(number)
         conversation = uuid.UUID(int=self.chance.getrandbits(128), version=4)
         self.id = conversation.hex
@@ -42,8 +44,11 @@ class Agent:
             yield "[" + ",".join(self.chance.sample(batch, len(batch))) + "]"
 
     def report(self, batches, taken):
+        """One after the other, each again until it is taken."""
+        if self.program:
+            self.program.control(report={"conversation": self.id, "batches": batches})
         for batch in batches:
-            while not self.is_taken(batch):
+            while not self.program and not self.is_taken(batch):
                 pass
             taken()
 
@@ -118,9 +123,9 @@ def report_under_kills(daemon, agents, callback):
         for number, left in enumerate(steps):
             wait_until(lambda wanted=left: posts[0] <= wanted or any(job.done() and job.exception() for job in jobs))
             daemon.kill()
-            if number == 1:
-                callback.down()
             if number == 3:
+                callback.down()
+            if number == 6:
                 callback.up()
             daemon.start()
         for job in jobs:
@@ -131,6 +136,7 @@ def test_each_is_stored_once_and_told_in_order(make_daemon):
     callback = Callback()
     callback.up()
     daemon = make_daemon()
+    use_fake_agent(daemon)
     port = free_port()
     daemon.config["server"] = {"listen": [f"127.0.0.1:{port}"], "public_url": f"http://127.0.0.1:{port}"}
     daemon.config["events"] = {"callbacks": [callback.server.config]}
