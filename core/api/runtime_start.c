@@ -16,6 +16,7 @@ enum {
     PATH_MAX_BYTES = 4095,
     WORDS_MAX = 1000,
     ARGUMENT_MAX = 128 * 1024 - 1, /* what execve(2) takes: MAX_ARG_STRLEN */
+    SPEC_MAX = 2 * 1024 * 1024,    /* as JSON: no execve(2) takes more, nor the store much more */
     ID_MOST = 2147483647           /* of a user or a group */
 };
 
@@ -324,10 +325,16 @@ static void start(struct asked *asked, const char *image)
         return;
     }
     struct json_object *own = spec_of(asked, image, isolates);
-    const char *session_id = take_text(asked, "session_id", CALL_ID_SIZE - 1);
     size_t len;
+    const char *own_text = text_of(own, &len);
+    if (len > SPEC_MAX) {
+        json_object_put(own);
+        errors_reply(call, 413, "what is asked for is over 2 MiB: shorten command or environment");
+        return;
+    }
+    const char *session_id = take_text(asked, "session_id", CALL_ID_SIZE - 1);
     struct service_session session = {
-        .session_id = session_id, .spec_id = image, .backend = backend_name, .spec_json = text_of(own, &len)};
+        .session_id = session_id, .spec_id = image, .backend = backend_name, .spec_json = own_text};
     struct sbx_error err;
     struct sandbox_wait *wait =
         service_start_session(call->api->deps.service, http_config(call->request), &call->viewer, &session,

@@ -97,6 +97,26 @@ static void where_nothing_isolates_a_start_brings_no_command_and_no_ports(void *
     world_answer(world_add("id2", NULL), NULL);
 }
 
+/* A larger max_body lets it in, and no execve(2) would take it. */
+static void a_start_that_asks_for_more_than_can_be_kept_is_refused(void **state)
+{
+    (void)state;
+    enum { VALUES = 20, LENGTH = 120000, ROOM = VALUES * (LENGTH + 16) + 128 };
+    char *body = malloc(ROOM), *value = malloc(LENGTH + 1);
+    assert_true(body && value);
+    memset(value, 'x', LENGTH);
+    value[LENGTH] = '\0';
+    int len = snprintf(body, ROOM, "{\"image\": \"reg/x\", \"environment\": {");
+    for (int i = 0; i < VALUES; i++)
+        len += snprintf(body + len, ROOM - len, "%s\"A%d\": \"%s\"", i > 0 ? ", " : "", i, value);
+    snprintf(body + len, ROOM - len, "}}");
+    post("/runtime-api/start", body);
+    assert_int_equal(request.status, 413);
+    assert_int_equal(world.calls, 0);
+    free(body);
+    free(value);
+}
+
 static void a_start_without_a_url_is_to_be_asked_again(void **state)
 {
     (void)state;
@@ -256,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_start_is_the_spec_and_what_was_asked_for),
         TEST(where_nothing_isolates_a_start_brings_no_command_and_no_ports),
+        TEST(a_start_that_asks_for_more_than_can_be_kept_is_refused),
         TEST(a_start_without_a_url_is_to_be_asked_again),
         TEST(a_start_without_a_url_or_a_session_is_taken_back),
         TEST(a_failed_start_is_its_error),
