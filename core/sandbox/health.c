@@ -219,7 +219,7 @@ static void succeed(struct sandbox *sandbox)
     struct health *health = &sandbox->health;
     bool was_good = health_good(health);
     health->answered = true;
-    health->timed_out = false;
+    health->moved = health->timed_out = false;
     health->failures = 0;
     if (!was_good)
         sandbox_refresh(sandbox);
@@ -242,7 +242,7 @@ static void confirmed(void *arg, const struct sbx_error *err, const char *result
 static void answered(struct sandbox *sandbox)
 {
     struct health *health = &sandbox->health;
-    if (health->answered || !sandbox->home->backend) {
+    if ((health->answered && !health->moved) || !sandbox->home->backend) {
         succeed(sandbox);
         return;
     }
@@ -342,14 +342,31 @@ void health_begin(struct sandbox *sandbox)
         arm(sandbox);
 }
 
+static bool is_watched(const struct health *health)
+{
+    return event_pending(&health->timer, EV_TIMEOUT, NULL) || health->due || health->transfer ||
+           health->confirm;
+}
+
+void health_move(struct sandbox *sandbox)
+{
+    struct health *health = &sandbox->health;
+    if (!is_watched(health))
+        return;
+    cancel_under_way(sandbox);
+    health->moved = true;
+    if (health_good(health))
+        health->failures = 0;
+    loop_arm_us(&health->timer, FIRST_CHECK_US);
+}
+
 void health_go_on(struct sandbox *sandbox)
 {
     struct health *health = &sandbox->health;
     bool leaving = sandbox->phase == PHASE_REMOVING || sandbox->wants & WANT_REMOVE;
     bool watched = sandbox->state == SBX_STATE_STARTING ||
                    (sandbox->state == SBX_STATE_RUNNING && home_health_path(sandbox->home));
-    if (!watched || leaving || event_pending(&health->timer, EV_TIMEOUT, NULL) || health->due ||
-        health->transfer || health->confirm)
+    if (!watched || leaving || is_watched(health))
         return;
     if (health->answered || health->timed_out)
         arm(sandbox);
@@ -362,7 +379,7 @@ void health_end(struct sandbox *sandbox)
     struct health *health = &sandbox->health;
     event_del(&health->timer);
     cancel_under_way(sandbox);
-    health->answered = health->timed_out = false;
+    health->answered = health->moved = health->timed_out = false;
     health->failures = 0;
     first_is_over(sandbox);
 }

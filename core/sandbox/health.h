@@ -27,6 +27,7 @@ struct health {
     unsigned failures;                 /* in a row, since it last answered */
     bool first;                        /* no check of that start has ended yet */
     bool answered;                     /* since that start */
+    bool moved;                        /* and it is reached elsewhere since, where nobody has answered yet */
     bool timed_out;                    /* it did not answer within startup_timeout */
 };
 
@@ -35,6 +36,9 @@ void health_init(struct sandbox *sandbox);
  * it run is in flight, which has a time-out of its own: from its end, by health_go_on(), or from the report that
  * it runs. */
 void health_begin(struct sandbox *sandbox);
+/* It is the same run, and its agent server is reached elsewhere: it is asked there at once, and is until then what the
+ * last checks said. */
+void health_move(struct sandbox *sandbox);
 /* There may be something to watch where there was not: another path, a backend that came back, an operation that
  * has ended. */
 void health_go_on(struct sandbox *sandbox);

@@ -72,24 +72,22 @@ void sandbox_observe_state(struct sandbox *sandbox, enum sbx_state state)
     }
 }
 
-static bool same_urls(const struct sandbox *sandbox, const struct sbx_observation *observation)
+/* Is its agent server reached elsewhere than before? */
+static bool has_moved(const struct sandbox *sandbox, const struct sbx_observation *observation)
 {
-    const char *mine = sandbox->agent_url, *other = observation->agent_url;
-    if (sandbox->urls_len != observation->urls_count || !mine != !other || (mine && strcmp(mine, other) != 0))
-        return false;
-    for (size_t i = 0; i < sandbox->urls_len; i++)
-        if (strcmp(sandbox->urls[i].name, observation->urls[i].name) != 0 ||
-            strcmp(sandbox->urls[i].url, observation->urls[i].url) != 0)
-            return false;
-    return true;
+    const char *before = sandbox_agent_url(sandbox), *now = observation->agent_url;
+    for (uint32_t i = 0; !now && i < observation->urls_count; i++)
+        if (strcmp(observation->urls[i].name, "AGENT_SERVER") == 0)
+            now = observation->urls[i].url;
+    return !before != !now || (before && strcmp(before, now) != 0);
 }
 
 static void apply(struct sandbox *sandbox, const struct sbx_observation *observation)
 {
     enum sbx_state before = sandbox->state;
     bool begins = observation->state == SBX_STATE_RUNNING || observation->state == SBX_STATE_STARTING;
-    bool anew = begins && (before != observation->state || sandbox->incarnation != observation->incarnation ||
-                           (observation->state == SBX_STATE_RUNNING && !same_urls(sandbox, observation)));
+    bool anew = begins && (before != observation->state || sandbox->incarnation != observation->incarnation);
+    bool moved = observation->state == SBX_STATE_RUNNING && has_moved(sandbox, observation);
     sandbox->incarnation = observation->incarnation;
     if (sandbox->phase != PHASE_WAITING) /* its detail says what it waits for */
         sandbox_set_detail(sandbox, observation->detail);
@@ -110,6 +108,8 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
         set_state(sandbox, (enum sbx_state)observation->state);
     if (anew)
         health_begin(sandbox);
+    else if (moved)
+        health_move(sandbox);
 }
 
 /* Somebody else made it, or our record of it was lost. */

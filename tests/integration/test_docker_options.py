@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 
 import pytest
 
@@ -188,6 +189,30 @@ def test_a_reload_that_changes_an_option_finds_the_sandboxes_again(start):
     docker.reload()
     assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
     docker.start_sandbox()
+
+
+def test_reloads_interrupt_no_running_sandbox(start):
+    """Not one read says otherwise, also where the option that changes is about its URLs."""
+    docker, sandbox = start()
+    statuses, over = set(), threading.Event()
+
+    def read():
+        with docker.client() as client:
+            while not over.is_set():
+                statuses.add(client.request("GET", f"/api/v1/sandboxes/{sandbox['id']}").json()["status"])
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for change in range(40):
+            docker.options["container_url_pattern"] = ("http://127.0.0.1:{port}", "http://localhost:{port}")[change % 2]
+            docker.options["stop_timeout"] = f"{change + 1}s"
+            docker.write()
+            docker.reload()
+    finally:
+        over.set()
+        reader.join()
+    assert statuses == {"RUNNING"}
+    assert docker.sandbox(sandbox["id"]) == sandbox
 
 
 # ---- --check: no engine is needed

@@ -354,6 +354,30 @@ static void health_makes_it_running_failing_twice_an_error_and_back(void **state
     world_destroy(world);
 }
 
+static void a_sandbox_that_is_reached_elsewhere_since_is_asked_there_and_goes_on_running(void **state)
+{
+    (void)state;
+    store_seed("runs", NULL, true, false, NULL);
+    struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
+    world->backend.health_path = "/alive";
+    world_begin(world);
+    report_agent(world, "runs", SBX_STATE_RUNNING, NULL);
+    agent_answer(world, "runs", 200);
+    flight_end(world, flight_find("confirm", "runs"), NULL);
+    report_agent(world, "runs", SBX_STATE_RUNNING, "http://agent/elsewhere");
+    assert_int_equal(get(world, "runs")->status, SANDBOX_RUNNING);
+    agent_answer(world, "elsewhere", 0);
+    assert_int_equal(get(world, "runs")->status, SANDBOX_RUNNING);
+    agent_answer(world, "elsewhere", 0);
+    assert_int_equal(get(world, "runs")->status, SANDBOX_ERROR);
+    report_agent(world, "runs", SBX_STATE_RUNNING, NULL);
+    assert_int_equal(get(world, "runs")->status, SANDBOX_ERROR);
+    agent_answer(world, "runs", 200);
+    flight_end(world, flight_find("confirm", "runs"), NULL);
+    assert_int_equal(get(world, "runs")->status, SANDBOX_RUNNING);
+    world_destroy(world);
+}
+
 static void the_first_generation_waits_for_first_checks_so_that_first_reads_are_true(void **state)
 {
     (void)state;
@@ -466,6 +490,7 @@ int main(void)
         cmocka_unit_test(a_restart_finds_everything_again),
         cmocka_unit_test(an_unreachable_backend_refuses_and_its_sandboxes_say_why),
         cmocka_unit_test(health_makes_it_running_failing_twice_an_error_and_back),
+        cmocka_unit_test(a_sandbox_that_is_reached_elsewhere_since_is_asked_there_and_goes_on_running),
         cmocka_unit_test(the_first_generation_waits_for_first_checks_so_that_first_reads_are_true),
         cmocka_unit_test(another_program_on_its_port_does_not_make_it_running),
         cmocka_unit_test(a_client_that_gives_up_is_not_answered),
