@@ -76,8 +76,8 @@ static void lose(struct remote *remote, const struct sbx_error *error)
 {
     struct poll *poll = &remote->poll;
     poll->failures++;
-    if (poll->lost || (poll->failures < LOST_AFTER && !poll->opened))
-        return;
+    if (poll->lost ? poll->why.kind == error->kind : poll->failures < LOST_AFTER && !poll->opened)
+        return; /* it was told, or may be an accident */
     poll->lost = true;
     poll->why = *error;
     poll->why.retryable = 1;

@@ -47,10 +47,26 @@ static void on_forgotten(const struct sbx_error *error, const void *value, size_
         operation_end(&removing->base, error);
 }
 
+/* The far side, or who is on the way there, may still be at a start whose answer was not waited for. */
+static bool may_come(const struct removing *removing)
+{
+    const struct remote *remote = removing->base.remote;
+    uint64_t cut_ms = operation_sandbox(&removing->base)->cut_ms;
+    return cut_ms != 0 && remote->host->now_ms() < cut_ms + 3 * remote->options.timeout_ms;
+}
+
 static void gone(struct removing *removing)
 {
     struct remote *remote = removing->base.remote;
     char key[SANDBOX_ID_SIZE + 16];
+    if (may_come(removing)) {
+        struct sbx_error error;
+        failure_set(&error, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE,
+                    "the runtime API may still be at its start, and is asked for it again");
+        error.retryable = 1;
+        operation_end(&removing->base, &error);
+        return;
+    }
     record_key(key, sizeof key, removing->base.id);
     removing->base.storing = true;
     remote->host->store_delete(remote->public, key, on_forgotten, removing);

@@ -105,6 +105,7 @@ void report_runtime(struct remote *remote, struct sandbox *sandbox, const struct
     struct sbx_error error;
     char detail[DETAIL_SIZE];
     remember(sandbox, runtime->runtime_id);
+    sandbox->cut_ms = 0;
     struct sbx_observation observation = observe(sandbox, runtime->state);
     observation.detail = one_line(detail, sizeof detail, runtime->detail);
     observation.incarnation = runtime_incarnation(runtime);

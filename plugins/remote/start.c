@@ -17,6 +17,7 @@ struct starting {
     char *body;   /* of the request; holds the environment */
     bool unclear; /* a request of this operation, or of one before a crash, may have made it */
     bool refused; /* the API said no, in `error` */
+    bool cut;     /* one of its requests was left without an answer of the API's, which may be at it still */
     unsigned attempts;
     uint64_t retry_after_ms;
     struct sbx_error error; /* the last */
@@ -93,7 +94,9 @@ static bool has_time(const struct starting *starting, uint64_t delay_ms)
 /* It is not: once more, or that was it. */
 static void not_there(struct starting *starting)
 {
-    if (starting->refused)
+    if (starting->refused && starting->cut)
+        end_unclear(starting, &starting->error);
+    else if (starting->refused)
         end_undone(starting);
     else if (has_time(starting, 0))
         ask(starting);
@@ -158,6 +161,14 @@ static const char *wrong_start(const struct runtime *runtime)
     return runtime->url ? NULL : "it has no url";
 }
 
+static void note_answer(struct starting *starting, const struct api_answer *answer)
+{
+    bool by_gateway = answer->status == 502 || answer->status == 504;
+    starting->cut |= answer->status == 0 || by_gateway;
+    if (!starting->cut)
+        operation_sandbox(&starting->base)->cut_ms = 0;
+}
+
 static void on_start(void *arg, const struct api_answer *answer)
 {
     struct starting *starting = arg;
@@ -165,6 +176,7 @@ static void on_start(void *arg, const struct api_answer *answer)
     const struct sbx_json_api *json = starting->base.remote->host->json;
     starting->base.call = NULL;
     starting->attempts++;
+    note_answer(starting, answer);
     if (answer->error) {
         on_failure(starting, answer);
         return;
@@ -190,6 +202,8 @@ static void ask(void *arg)
                                         .body = starting->body,
                                         .deadline_ms = starting->base.deadline_ms,
                                         .once = true};
+    operation_sandbox(&starting->base)->cut_ms =
+        starting->base.remote->host->now_ms(); /* until it is answered */
     starting->base.call = api_call(&starting->base.remote->api, &request, on_start, starting);
 }
 
