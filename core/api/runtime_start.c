@@ -277,7 +277,11 @@ static bool answer(struct call *call, const struct sandbox *sandbox, const struc
 /* Asked again, the session's sandbox is found, and perhaps where it is. */
 static void started(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
 {
-    if (!answer(arg, sandbox, err))
+    if (answer(arg, sandbox, err))
+        return;
+    if (sandbox->status == SANDBOX_ERROR)
+        errors_reply_failure(arg, &sandbox->failure->error);
+    else
         errors_reply(arg, 503, "it is being started, but where it will be is not known yet: ask again");
 }
 

@@ -132,6 +132,25 @@ static void a_start_without_a_url_is_to_be_asked_again(void **state)
     sandbox->urls_len = len;
 }
 
+/* Its backend was taken away under it. */
+static void a_start_that_failed_before_it_was_anywhere_is_its_error(void **state)
+{
+    (void)state;
+    struct sandbox *sandbox = world_add("id1", NULL);
+    sandbox->status = SANDBOX_ERROR;
+    sandbox->failure = calloc(1, sizeof *sandbox->failure);
+    assert_non_null(sandbox->failure);
+    error_set(&sandbox->failure->error, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE,
+              "its backend is gone");
+    size_t len = sandbox->urls_len;
+    sandbox->urls_len = 0;
+    post("/runtime-api/start", "{\"image\": \"reg/x\", \"session_id\": \"id1\"}");
+    world_answer(sandbox, NULL);
+    assert_int_equal(request.status, 503);
+    assert_string_equal(front_detail(&request), "its backend is gone");
+    sandbox->urls_len = len;
+}
+
 /* Its client has no name by which to ask again. */
 static void a_start_without_a_url_or_a_session_is_taken_back(void **state)
 {
@@ -278,6 +297,7 @@ int main(void)
         TEST(where_nothing_isolates_a_start_brings_no_command_and_no_ports),
         TEST(a_start_that_asks_for_more_than_can_be_kept_is_refused),
         TEST(a_start_without_a_url_is_to_be_asked_again),
+        TEST(a_start_that_failed_before_it_was_anywhere_is_its_error),
         TEST(a_start_without_a_url_or_a_session_is_taken_back),
         TEST(a_failed_start_is_its_error),
         TEST(a_client_that_leaves_gives_up_its_answer_alone),
