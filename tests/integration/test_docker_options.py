@@ -215,6 +215,19 @@ def test_reloads_interrupt_no_running_sandbox(start):
     assert docker.sandbox(sandbox["id"]) == sandbox
 
 
+def test_another_container_port_is_for_new_sandboxes_alone(start):
+    docker, sandbox = start()
+    [port] = docker.options["exposed_ports"]
+    port["container_port"] = 8001
+    docker.config["specs"] = [docker.spec("agent", command=["/sandbox-agent", "--port", "8001"])]
+    docker.write()
+    docker.reload()
+    assert ask_agent(docker.start_sandbox(), "/health").status == 200
+    assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
+    docker.restart()
+    assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
+
+
 # ---- --check: no engine is needed
 
 

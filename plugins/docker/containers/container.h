@@ -13,9 +13,8 @@
 #define LABEL_OWNER "sandboxd.owner"
 #define LABEL_CREATED "sandboxd.created_at" /* microseconds since 1970-01-01 UTC */
 #define LABEL_SPEC "sandbox_spec_id"        /* as the first seed calls it */
-/* LABEL_PORT_PREFIX NAME: the TCP port in the container, in decimal, that the exposed port NAME stands for. For each
- * exposed port whose container port is not that of its option (the host's network, `profile: runtime`, `{port}` in the
- * command). */
+/* LABEL_PORT_PREFIX NAME: the TCP port in the container, in decimal, that the exposed port NAME stands for: as it was
+ * when the container was made, whatever the option says now. */
 #define LABEL_PORT_PREFIX "sandboxd.port."
 #define ENV_SESSION_KEY "OH_SESSION_API_KEYS_0"
 

@@ -276,12 +276,11 @@ static void put_labels(const struct creation *creation, sbx_json *labels)
     put_text(creation, labels, LABEL_CREATED, text);
     if (input->owner)
         put_text(creation, labels, LABEL_OWNER, input->owner);
-    for (uint32_t i = 0; i < options->ports_len; i++)
-        if (input->container_ports[i] != options->ports[i].container_port) {
-            char label[sizeof LABEL_PORT_PREFIX + 64];
-            snprintf(label, sizeof label, LABEL_PORT_PREFIX "%s", options->ports[i].name);
-            put_port(creation, labels, label, input->container_ports[i]);
-        }
+    for (uint32_t i = 0; i < options->ports_len; i++) {
+        char label[sizeof LABEL_PORT_PREFIX + 64];
+        snprintf(label, sizeof label, LABEL_PORT_PREFIX "%s", options->ports[i].name);
+        put_port(creation, labels, label, input->container_ports[i]);
+    }
 }
 
 /* ---- its HostConfig -------------------------------------------------------------------------- */

@@ -101,7 +101,9 @@ static void a_sandbox_is_asked_for_with_all_that_it_needs(void **state)
         "\"OH_SESSION_API_KEYS_0=the-key\",\"SESSION_API_KEY=the-key\"]");
     assert_string_equal(member(body, "Labels", NULL),
                         "{\"sandboxd.backend\":\"boxes\",\"sandbox_spec_id\":\"agent:1\","
-                        "\"sandboxd.created_at\":\"1700000000000001\",\"sandboxd.owner\":\"alice\"}");
+                        "\"sandboxd.created_at\":\"1700000000000001\",\"sandboxd.owner\":\"alice\","
+                        "\"sandboxd.port.AGENT_SERVER\":\"8000\",\"sandboxd.port.VSCODE\":\"8001\","
+                        "\"sandboxd.port.WORKER_1\":\"8011\",\"sandboxd.port.WORKER_2\":\"8012\"}");
     assert_string_equal(member(body, "ExposedPorts", NULL),
                         "{\"8000/tcp\":{},\"8001/tcp\":{},\"8011/tcp\":{},\"8012/tcp\":{}}");
     assert_string_equal(member(body, "HostConfig", "PortBindings"),
