@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "mirror/signature.h"
 #include "plugin/sanitize.h"
 
 #include <inttypes.h>
@@ -15,12 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    SEND_TIMEOUT_MS = 30000,
-    FIRST_RETRY_MS = 1000,
-    LAST_RETRY_MS = 5 * 60 * 1000,
-    ANSWER_MAX = 64 * 1024 /* bytes of an answer that are waited for: only its status matters */
-};
+enum { FIRST_RETRY_MS = 1000, LAST_RETRY_MS = 5 * 60 * 1000 };
 
 const char lane_space[] = "/callbacks";
 
@@ -75,7 +69,7 @@ struct lane *lane_create(const struct mirror_deps *deps, const char *url)
 
 void lane_free(struct lane *lane)
 {
-    client_cancel(lane->transfer);
+    delivery_cancel(&lane->delivery);
     event_del(&lane->timer);
     window_clear(&lane->window);
     window_clear(&lane->again);
@@ -121,8 +115,7 @@ void lane_remove(struct lane *lane, struct lane **removed)
         lane_free(lane);
         return;
     }
-    client_cancel(lane->transfer);
-    lane->transfer = NULL;
+    delivery_cancel(&lane->delivery);
     event_del(&lane->timer);
     lane->removed = removed;
     lane->next = *removed;
@@ -381,73 +374,17 @@ static void refused(struct lane *lane, const char *why)
     step(lane);
 }
 
-static void ended(struct lane *lane, const char *why)
+static void delivered(void *arg, const char *why)
 {
-    char text[64];
-    lane->transfer = NULL;
-    if (lane->status >= 200 && lane->status <= 299) {
-        taken(lane);
-        return;
-    }
-    if (lane->status) {
-        snprintf(text, sizeof text, "its answer has status %d", lane->status);
-        why = text;
-    }
-    refused(lane, why);
-}
-
-static void on_head(void *arg, int status, const char *const *headers)
-{
-    (void)headers;
-    struct lane *lane = arg;
-    lane->status = status;
-}
-
-/* The answer is read so that the connection can be kept; how it goes on says nothing any more. */
-static bool on_data(void *arg, const void *bytes, size_t len)
-{
-    (void)bytes;
-    struct lane *lane = arg;
-    lane->answer_size += len;
-    if (lane->answer_size <= ANSWER_MAX)
-        return true;
-    client_cancel(lane->transfer);
-    ended(lane, NULL);
-    return true;
-}
-
-static void on_done(void *arg, const struct sbx_error *err, int status, const void *body, size_t len)
-{
-    (void)status;
-    (void)body;
-    (void)len;
-    ended(arg, err ? err->message : "it has no status");
+    if (why)
+        refused(arg, why);
+    else
+        taken(arg);
 }
 
 static void send_message(struct lane *lane, const struct message *message)
 {
-    static const struct client_handler handler = {on_head, on_data, on_done};
-    char sandbox[192], conversation[96], signature[SIGNATURE_SIZE], signed_by[SIGNATURE_SIZE + 32];
-    const char *headers[] = {"Content-Type: application/json", sandbox, conversation, NULL, NULL};
-    snprintf(sandbox, sizeof sandbox, "X-Sandboxd-Sandbox: %s", message->sandbox_id);
-    snprintf(conversation, sizeof conversation, "X-Sandboxd-Conversation: %s", message->conversation_id);
-    if (lane->secret) {
-        signature_make(lane->secret, message->body.data, message->body.len, signature);
-        snprintf(signed_by, sizeof signed_by, "X-Sandboxd-Signature: %s", signature);
-        headers[3] = signed_by;
-    }
-    struct client_request request = {.method = "POST",
-                                     .url = lane->url,
-                                     .headers = headers,
-                                     .body = message->body.data,
-                                     .body_len = message->body.len,
-                                     .timeout_ms = SEND_TIMEOUT_MS};
-    struct sbx_error err;
-    lane->status = 0;
-    lane->answer_size = 0;
-    lane->transfer = client_start(lane->deps->client, &request, &handler, lane, &err);
-    if (!lane->transfer)
-        refused(lane, err.message);
+    delivery_start(&lane->delivery, lane->deps->client, lane->url, lane->secret, message, delivered, lane);
 }
 
 /* ---- turns ---------------------------------------------------------------------------------- */
@@ -483,7 +420,7 @@ static void take_turn(struct lane *lane)
 static void step(struct lane *lane)
 {
     uint64_t now_ms = clock_ms();
-    if (lane->asked > 0 || lane->transfer)
+    if (lane->asked > 0 || lane->delivery.transfer)
         return;
     event_del(&lane->timer);
     if (!lane->placed && lane->ready_ms > now_ms)
@@ -522,12 +459,6 @@ static bool was_not_taken(const struct lane *lane, const struct store_expired_ev
     return event->seq > held->told && (held != lane->retried || waits_in(&lane->again, event->seq));
 }
 
-static void give_up_message(struct lane *lane)
-{
-    client_cancel(lane->transfer);
-    lane->transfer = NULL;
-}
-
 /* What was read of it goes too, and is read again from there on. */
 static void move_to(struct lane *lane, int64_t through_seq)
 {
@@ -537,14 +468,14 @@ static void move_to(struct lane *lane, int64_t through_seq)
             continue;
         held->told = through_seq;
         if (held == lane->retried) {
-            give_up_message(lane);
+            delivery_cancel(&lane->delivery);
             window_clear(&lane->again);
             lane->retried = NULL;
         }
     }
     if (lane->place.told < through_seq) {
         if (!lane->retried)
-            give_up_message(lane);
+            delivery_cancel(&lane->delivery);
         window_clear(&lane->window);
         lane->place.told = through_seq;
         lane->unread = true;

@@ -7,9 +7,9 @@
 #ifndef MIRROR_LANE_H
 #define MIRROR_LANE_H
 
+#include "mirror/delivery.h"
 #include "mirror/mirror.h"
 #include "mirror/place.h"
-#include "mirror/window.h"
 
 enum { LANE_KEY_SIZE = 65, LANE_NAME_SIZE = 320 };
 
@@ -32,13 +32,11 @@ struct lane {
     struct held *retried; /* the held sandbox whose turn it is; NULL: none */
     struct window again;  /* its events, read and not taken yet */
     struct event timer;   /* for the next turn */
-    struct client_transfer *transfer;
-    size_t answer_size; /* bytes of the answer that is coming in */
-    int status;         /* of it */
-    bool placed;        /* `place` is known */
-    bool unread;        /* there are events behind the place, and behind the window */
-    bool others_first;  /* the last turn was one of a held sandbox */
-    uint64_t dropped;   /* that the log has no line about */
+    struct delivery delivery;
+    bool placed;       /* `place` is known */
+    bool unread;       /* there are events behind the place, and behind the window */
+    bool others_first; /* the last turn was one of a held sandbox */
+    uint64_t dropped;  /* that the log has no line about */
     struct mirror_callback stats;
 };
 
