@@ -1,6 +1,6 @@
-"""Ten thousand events of fifty agents, each of which reports them twice at once, in batches that overlap, in any order and again and
-again, while the daemon is killed under them, and the callback fails, is down and comes back: each is stored once, as it
-came, and told at least once, in the order in which it was stored."""
+"""Ten thousand events of fifty agents, each of which reports them twice at once, in batches that overlap, in any order,
+again and again, while the daemon is killed under them, and the callback fails, is down and comes back: each is stored
+once, as it came, and told at least once, in the order in which it was stored."""
 
 import contextlib
 import http.client
@@ -40,7 +40,8 @@ class Agent:
         """All events in any order; with each batch some of those before come again, and one of its own comes twice."""
         texts = self.chance.sample(list(self.texts.values()), EVENTS)
         for begin in range(0, EVENTS, BATCH):
-            batch = texts[begin:begin + BATCH] + self.chance.sample(texts[:begin], min(begin, 5)) + texts[begin:begin + 1]
+            batch = texts[begin:begin + BATCH] + texts[begin:begin + 1]
+            batch += self.chance.sample(texts[:begin], min(begin, 5))
             yield "[" + ",".join(self.chance.sample(batch, len(batch))) + "]"
 
     def report(self, batches, taken):

@@ -117,6 +117,21 @@ static void wrong_filters_are_422_all_at_once(void **state)
     front_free(&request);
 }
 
+static void a_limit_is_1_to_100(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/api/v1/events/search", "/api/v1/conversations/search"};
+    static const char *const limits[] = {"0", "101", "-1", "", "1.5", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        for (size_t j = 0; j < sizeof limits / sizeof *limits; j++) {
+            struct http_request request = {0};
+            world_query(&request, "GET", paths[i], "limit", limits[j]);
+            assert_int_equal(request.status, 422);
+            assert_int_equal(world.question.asked, 0);
+            front_free(&request);
+        }
+}
+
 static void a_batch_is_in_order_with_null_for_what_is_not_there(void **state)
 {
     (void)state;
@@ -189,6 +204,7 @@ int main(void)
         TEST(a_page_id_that_is_not_ours_begins_at_the_beginning),
         TEST(filters_reach_the_store),
         TEST(wrong_filters_are_422_all_at_once),
+        TEST(a_limit_is_1_to_100),
         TEST(a_batch_is_in_order_with_null_for_what_is_not_there),
         TEST(a_client_that_leaves_ends_the_question),
         TEST(a_store_that_fails_is_503),
