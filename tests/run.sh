@@ -129,7 +129,7 @@ fi
 
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 if build build-tsan -DSANDBOXD_TESTS=ON -DSANDBOXD_SANITIZE=thread; then
-    test_in build-tsan -R '^unit\.(base|store|net|plugin|mirror)|^integration\.(lifecycle|reload)$'
+    test_in build-tsan -R '^unit\.(base|store|net|plugin|mirror)|^integration\.(lifecycle|reload|ten_thousand_events)$'
 fi
 
 if build build-fuzz -DCMAKE_C_COMPILER=clang -DSANDBOXD_TESTS=ON -DSANDBOXD_FUZZ=ON \
