@@ -138,7 +138,11 @@ static void read_number(struct option_reader *reader, const char *path, const st
     case OPTION_DURATION:
         ok = read_measure(json, value, durations, &number);
         what = "a duration such as 500ms or 10s";
-        snprintf(range, sizeof range, ", at most %lus", (unsigned long)option->max / 1000);
+        if (option->min > 0)
+            snprintf(range, sizeof range, ", from %lums to %lus", (unsigned long)option->min,
+                     (unsigned long)option->max / 1000);
+        else
+            snprintf(range, sizeof range, ", at most %lus", (unsigned long)option->max / 1000);
         break;
     case OPTION_CPUS:
         ok = read_measure(json, value, cpus, &number);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define AT(member) offsetof(struct options, member)
@@ -52,14 +53,26 @@ static bool is_loopback(const struct url *url)
            (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == strlen(host));
 }
 
-static void check_url(struct option_reader *reader, struct options *options, bool has_tls)
+/* Where what it is reached at is not this machine, neither are its sandboxes. */
+static void check_reports(struct option_reader *reader, const char *public_url)
 {
     struct url url;
-    if (!options->api_url) {
+    if (public_url && url_split(&url, public_url) && is_loopback(&url))
+        option_warn(
+            reader, "api_url",
+            "is on another machine, where server.public_url leads nowhere: what agents report will not "
+            "arrive; give an address of this machine, or none to have agents polled");
+}
+
+static void check_url(struct option_reader *reader, const sbx_json *root, struct options *options,
+                      const char *public_url)
+{
+    struct url url;
+    if (!option_given(reader, root, "api_url"))
         option_complain(reader, "api_url",
                         "is missing: the URL of the runtime API, such as https://runtime.example.com");
+    if (!options->api_url)
         return;
-    }
     for (size_t len = strlen(options->api_url); len > 0 && options->api_url[len - 1] == '/'; len--)
         options->api_url[len - 1] = '\0';
     if (strlen(options->api_url) > API_URL_MAX || !url_split(&url, options->api_url) ||
@@ -71,14 +84,16 @@ static void check_url(struct option_reader *reader, struct options *options, boo
             API_URL_MAX);
         return;
     }
-    if (has_tls && !url.tls)
+    if (option_given(reader, root, "tls") && !url.tls)
         option_complain(reader, "tls", "is for an api_url of the form https://");
     bool loopback = is_loopback(&url);
     if (!url.tls && !loopback)
         option_warn(reader, "api_url",
                     "is http: who is on the way reads the API key and the keys of all sandboxes; use https");
-    if (!options->api_key && !loopback)
+    if (!option_given(reader, root, "api_key") && !loopback)
         option_warn(reader, "api_key", "is missing: the runtime API is asked without one");
+    if (!loopback)
+        check_reports(reader, public_url);
 }
 
 /* It becomes part of a header line. */
@@ -97,16 +112,19 @@ static void check_key(struct option_reader *reader, const struct options *option
 
 static void check_file(struct option_reader *reader, const char *option, const char *path)
 {
+    struct stat file;
     if (path && access(path, R_OK) != 0)
         option_complain(reader, option, "%.300s can't be read: %s", path, strerror(errno));
+    else if (path && stat(path, &file) == 0 && S_ISDIR(file.st_mode))
+        option_complain(reader, option, "%.300s is a folder, and must be a file", path);
 }
 
-static void check_tls(struct option_reader *reader, const struct options *options)
+static void check_tls(struct option_reader *reader, const sbx_json *files, const struct options *options)
 {
     check_file(reader, "tls.ca", options->tls_ca);
     check_file(reader, "tls.cert", options->tls_cert);
     check_file(reader, "tls.key", options->tls_key);
-    if (!options->tls_cert != !options->tls_key)
+    if (!option_given(reader, files, "cert") != !option_given(reader, files, "key"))
         option_complain(reader, "tls", "cert and key go together: a client has both or none");
 }
 
@@ -143,9 +161,9 @@ int options_parse(struct options *options, const struct sbx_host *host, struct s
     if (!root)
         return -1;
     option_read(&reader, "", root, &table, options);
-    check_url(&reader, options, option_given(&reader, root, "tls") != NULL);
+    check_url(&reader, root, options, config->public_url);
     check_key(&reader, options);
-    check_tls(&reader, options);
+    check_tls(&reader, option_given(&reader, root, "tls"), options);
     if (options->resource_factor & (options->resource_factor - 1))
         option_complain(&reader, "resource_factor", "must be 1, 2, 4 or 8");
     read_choices(&reader, root, options);

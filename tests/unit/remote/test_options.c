@@ -118,9 +118,11 @@ static void what_is_wrong_is_told_at_its_place(void **state)
         {"{\"api_url\": \"https://a\", \"runtime_class\": \"runc\"}",
          "runtime_class: must be gvisor or sysbox"},
         {"{\"api_url\": \"https://a\", \"max_in_flight\": 0}", "max_in_flight: "},
-        {"{\"api_url\": \"https://a\", \"timeout\": \"1ms\"}", "timeout: "},
+        {"{\"api_url\": \"https://a\", \"timeout\": \"1ms\"}",
+         "timeout: must be a duration such as 500ms or 10s, from 100ms to 600s"},
         {"{\"api_url\": \"https://a\", \"tls\": {\"cert\": \"/dev/null\"}}", "tls: cert and key"},
         {"{\"api_url\": \"https://a\", \"tls\": {\"ca\": \"/nowhere\"}}", "tls.ca: "},
+        {"{\"api_url\": \"https://a\", \"tls\": {\"ca\": \"/\"}}", "tls.ca: / is a folder"},
         {"{\"api_url\": \"http://localhost\", \"tls\": {\"ca\": \"/dev/null\"}}", "tls: is for"},
         {"{\"api_url\": \"https://a\", \"on_shutdown\": \"die\"}", "on_shutdown: "},
         {"{\"api_url\": \"https://a\", \"web_url\": \"x\"}", "web_url: unknown option"},
@@ -132,6 +134,45 @@ static void what_is_wrong_is_told_at_its_place(void **state)
             fail_msg("%s: %s", cases[i].text, complaints);
         options_finish(&options);
     }
+}
+
+static void one_mistake_is_told_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *complaint;
+    } cases[] = {
+        {"{\"api_url\": \"\"}", "api_url: must be a text that is not empty\n"},
+        {"{\"api_url\": 5}", "api_url: must be a text that is not empty\n"},
+        {"{\"api_url\": \"https://a\", \"api_key\": \"\"}", "api_key: must be a text that is not empty\n"},
+        {"{\"api_url\": \"https://a\", \"api_key\": \"k\", "
+         "\"tls\": {\"cert\": \"/dev/null\", \"key\": \"its.key\"}}",
+         "tls.key: must be an absolute path of at most 1024 bytes\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options options;
+        assert_int_equal(parse(&options, cases[i].text), -1);
+        assert_string_equal(complaints, cases[i].complaint);
+        assert_string_equal(warnings, "");
+        options_finish(&options);
+    }
+}
+
+static void reports_that_can_not_arrive_are_warned_of(void **state)
+{
+    (void)state;
+    static const char far[] = "{\"api_url\": \"https://runtime.example.com\", \"api_key\": \"k\"}";
+    static const char here[] = "{\"api_url\": \"http://127.0.0.1:3001/runtime-api\"}";
+    struct options options;
+    assert_int_equal(parse_at(&options, "http://127.0.0.1:3000", far), 0);
+    assert_non_null(strstr(warnings, "server.public_url"));
+    options_finish(&options);
+    assert_int_equal(parse_at(&options, "https://me.example.com", far), 0);
+    assert_string_equal(warnings, "");
+    options_finish(&options);
+    assert_int_equal(parse_at(&options, "http://localhost:3000", here), 0);
+    assert_string_equal(warnings, "");
+    options_finish(&options);
 }
 
 static void what_is_unsafe_is_warned_of_unless_it_stays_on_this_machine(void **state)
@@ -162,6 +203,8 @@ int main(void)
         cmocka_unit_test(only_the_url_is_needed),
         cmocka_unit_test(every_option_is_taken),
         cmocka_unit_test(what_is_wrong_is_told_at_its_place),
+        cmocka_unit_test(one_mistake_is_told_once),
+        cmocka_unit_test(reports_that_can_not_arrive_are_warned_of),
         cmocka_unit_test(what_is_unsafe_is_warned_of_unless_it_stays_on_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
