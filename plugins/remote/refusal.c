@@ -102,7 +102,9 @@ bool refusal_of(struct sbx_error *err, const struct sbx_json_api *json, int stat
     char words[WORDS_SIZE] = "";
     read_words(words, sizeof words, json, document, secret);
     bool other_thing = own && strcmp(own, SBX_CODE_IMAGE_NOT_FOUND) == 0; /* that is not there */
-    const char *hint = status == 401 ? " (is the option api_key right?)" : "";
+    const char *hint = status == 401       ? " (is the option api_key right?)"
+                       : status / 100 == 3 ? " (it is elsewhere: is the option api_url right?)"
+                                           : "";
     failure_set(err, kind, own && (kind != SBX_ERR_NOT_FOUND || other_thing) ? own : code,
                 *words ? "the runtime API refused %s with status %d: %s%s"
                        : "the runtime API refused %s with status %d%s%s",

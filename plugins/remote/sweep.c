@@ -165,7 +165,8 @@ static void answered(void *arg, const struct api_answer *answer)
     if (answer->error && answer->status == 404) {
         struct sbx_error error;
         failure_set(&error, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
-                    "there is no runtime API at its api_url: GET " PATH " was answered with status 404");
+                    "there is no runtime API at its api_url (a sandboxd has it below /runtime-api): %s",
+                    answer->error->message);
         fail(sweep, &error);
     } else if (answer->error) {
         fail(sweep, answer->error);

@@ -136,6 +136,20 @@ def test_a_runtime_that_failed_says_why(api, remote):
     assert logs.status == 200 and logs.text == "last words\n"
 
 
+def test_a_log_that_is_odd_or_large_is_no_trouble_of_the_others(api, remote):
+    odd, large, other = (remote.start_sandbox()["id"] for _ in range(3))
+    api.set(odd, pod_status="failed", status_detail="a\0b", pod_logs="\\\0 \ud800\0 words\n")
+    error = remote.wait_status(odd, "ERROR")["error"]
+    assert "a\ufffdb" in error["message"] and error["log_tail"] == "\\\ufffd \ufffd\ufffd words\n", error
+    api.set(large, pod_status="failed", pod_logs="x" * (5 << 20))
+    api.set(other, status="paused", pod_status="not found")
+    remote.wait_status(other, "PAUSED")
+    assert "larger" in remote.wait_status(large, "ERROR")["error"]["message"]
+    assert not backend_state(remote)["error"] and "can't be reached" not in remote.log()
+    api.set(large, pod_status="ready", pod_logs=None)
+    remote.wait_status(large, "RUNNING")
+
+
 def test_a_key_that_changes_on_resume_is_the_key(api, remote):
     sandbox = remote.start_sandbox()
     api.rotate_keys = True
@@ -367,7 +381,7 @@ def test_a_dead_api_slows_no_read_and_deletions_are_kept(api, remote):
 def test_an_api_that_makes_no_sense_is_told_and_forgets_nothing(api, remote, rule):
     sandbox = remote.start_sandbox()
     api.rule(BATCH, **rule)
-    if rule.get("body") == [[7]]:  # an answer about it, and nonsense: its own trouble alone
+    if rule.get("body") == [[7]] or rule.get("fault") == "huge":  # an answer about it alone: its own trouble
         error = remote.wait_status(sandbox["id"], "ERROR")["error"]
         assert "makes no sense" in error["message"], error
     else:
@@ -384,6 +398,14 @@ def test_why_it_is_not_there_is_told_as_it_is_now(api, remote):
     api.rule("", status=401, body={"detail": "no"})
     api.up()
     wait_until(lambda: "401" in backend_state(remote)["error"]["message"])
+
+
+@pytest.mark.parametrize("status, detail, hint", [
+    (404, "the runtime API is not enabled here", "not enabled here"), (404, "Not Found", "/runtime-api"),
+    (301, "Moved", "api_url")])
+def test_an_api_url_that_leads_elsewhere_is_told_with_what_to_look_at(api, remote, status, detail, hint):
+    api.rule(BATCH, status=status, body={"detail": detail})
+    assert hint in wait_lost(remote)["message"]
 
 
 def test_a_wrong_key_is_told_without_it(api, make_remote):
