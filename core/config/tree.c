@@ -54,13 +54,16 @@ static bool is_tagged(const yaml_event_t *event)
            (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.tag);
 }
 
+static const char no_aliases[] =
+    "aliases are not supported: write the value again (a text that begins with \"*\" needs quotes)";
+
 static bool take_key(struct builder *builder, const yaml_event_t *event)
 {
     const yaml_mark_t *mark = &event->start_mark;
     if (event->type != YAML_SCALAR_EVENT)
         return give_up(builder, mark,
                        event->type == YAML_ALIAS_EVENT
-                           ? "aliases are not supported: write the value again"
+                           ? no_aliases
                            : "a key must be text; a value that begins with { or [ needs quotes");
     const char *text = (const char *)event->data.scalar.value;
     size_t len = event->data.scalar.length;
@@ -194,7 +197,7 @@ static bool take_event(struct builder *builder, const yaml_event_t *event)
         struct config_node *node = add_node(builder, event, NODE_SCALAR);
         if (!node || !(node->text = arena_copy(builder->arena, "", 0)))
             return false;
-        node_error(node, builder->problems, "aliases are not supported: write the value again");
+        node_error(node, builder->problems, "%s", no_aliases);
         return true;
     }
     case YAML_SCALAR_EVENT: return add_scalar(builder, event);
@@ -207,8 +210,11 @@ static bool take_event(struct builder *builder, const yaml_event_t *event)
 }
 
 /* What is most often behind libyaml's words. */
-static const char *syntax_hint(const char *problem, bool tab)
+static const char *syntax_hint(const yaml_parser_t *parser, bool tab)
 {
+    const char *problem = parser->problem;
+    if (parser->context && strcmp(parser->context, "while scanning an alias") == 0)
+        return " (a text that begins with \"*\" needs quotes)";
     if (tab)
         return " (a tab can't indent: use spaces)";
     if (problem && strcmp(problem, "mapping values are not allowed in this context") == 0)
@@ -240,7 +246,7 @@ static void tell_syntax_error(struct builder *builder, const char *text, size_t 
     config_problem_add(builder->problems, false, position(mark->line), position(mark->column), "",
                        "this is not valid YAML: %s%s%s%s%s",
                        parser->problem ? parser->problem : "no reason given", context ? " " : "",
-                       context ? parser->context : "", began, syntax_hint(parser->problem, tab));
+                       context ? parser->context : "", began, syntax_hint(parser, tab));
 }
 
 /* The parser's buffers have held the file's secrets. */

@@ -79,7 +79,12 @@ static void yaml_that_is_none_is_refused_with_its_position(void **state)
          "alike)"},
         {"\"\": 2\n", "f:1:1: a key is missing before the \":\""},
         {"\"a\\0b\": 2\n", "f:1:1: a key has a zero byte"},
-        {"*a : 2\n", "f:1:1: aliases are not supported: write the value again"},
+        {"*a : 2\n",
+         "f:1:1: aliases are not supported: write the value again (a text that begins with \"*\" needs "
+         "quotes)"},
+        {"a: [*]\n",
+         "f:1:6: this is not valid YAML: did not find expected alphabetic or numeric character (a text "
+         "that begins with \"*\" needs quotes)"},
         {"&a b: 2\n", "f:1:1: anchors and tags are not supported"},
         {"a: \x01\n", "f:1:4: this is not text: it has a control character"},
         {"a: 1\nb: \xff\n", "f:2:4: this is not UTF-8 text"},
@@ -100,7 +105,8 @@ static void what_yaml_has_and_this_file_has_not_is_refused(void **state)
     static const struct row rows[] = {
         {BACKEND "state_dir: &x /a\nplugin_dir: *x\n",
          "f:2:1: state_dir: anchors are not supported: remove the \"&\" and its name\n"
-         "f:3:1: plugin_dir: aliases are not supported: write the value again"},
+         "f:3:1: plugin_dir: aliases are not supported: write the value again (a text that begins with \"*\" "
+         "needs quotes)"},
         {BACKEND "state_dir: !!str /a\n",
          "f:2:1: state_dir: tags are not supported: remove the \"!\" and its name"},
         {BACKEND "specs: !foo []\n", "f:2:1: specs: tags are not supported: remove the \"!\" and its name"},
