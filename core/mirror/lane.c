@@ -158,6 +158,26 @@ static void try_later(struct lane *lane)
     lane->ready_ms = retry_time(++lane->failures);
 }
 
+/* ---- how it goes ---------------------------------------------------------------------------- */
+
+static void begins_to_fail(struct lane *lane, const char *sandbox_id, const char *why)
+{
+    if (!lane->stats.failing)
+        log_line(LOG_WARN, &(struct log_context){.sandbox = sandbox_id},
+                 "%s did not take a message: %s; it is sent again until it is taken, or older than "
+                 "events.retention",
+                 lane->name, why);
+    lane->stats.failing = true;
+}
+
+static void may_have_recovered(struct lane *lane)
+{
+    if (!lane->stats.failing || lane->failures > 0 || lane->place.count > 0)
+        return;
+    log_info("%s takes events again", lane->name);
+    lane->stats.failing = false;
+}
+
 /* ---- its place ------------------------------------------------------------------------------ */
 
 /* All events up to this one were read, and those of held sandboxes left out. */
@@ -290,6 +310,7 @@ static void were_read_again(void *arg, const struct sbx_error *err, const struct
             lane->again.through = events->place.seq;
         if (!lane->again.first)
             retried_is_over(lane, lane->again.through);
+        may_have_recovered(lane);
     }
     step(lane);
 }
@@ -302,19 +323,6 @@ static void read_again(struct lane *lane, struct held *held)
 }
 
 /* ---- a message ------------------------------------------------------------------------------ */
-
-static void tell_whether_it_fails(struct lane *lane, const char *sandbox_id, const char *why)
-{
-    bool failing = lane->failures > 0 || lane->place.count > 0;
-    if (failing && !lane->stats.failing)
-        log_line(LOG_WARN, &(struct log_context){.sandbox = sandbox_id},
-                 "%s did not take a message: %s; it is sent again until it is taken, or older than "
-                 "events.retention",
-                 lane->name, why);
-    else if (!failing && lane->stats.failing)
-        log_info("%s takes events again", lane->name);
-    lane->stats.failing = failing;
-}
 
 static void taken(struct lane *lane)
 {
@@ -330,7 +338,7 @@ static void taken(struct lane *lane)
         retried_is_over(lane, window->through);
     else if (!window->first)
         window_is_over(lane);
-    tell_whether_it_fails(lane, NULL, NULL);
+    may_have_recovered(lane);
     step(lane);
 }
 
@@ -370,7 +378,7 @@ static void refused(struct lane *lane, const char *why)
         retried_was_refused(lane);
     else
         first_was_refused(lane);
-    tell_whether_it_fails(lane, sandbox_id, why);
+    begins_to_fail(lane, sandbox_id, why);
     step(lane);
 }
 
@@ -502,6 +510,7 @@ void lane_expire(struct lane *lane, const struct store_expired *expired)
         for (size_t i = 0; i < expired->events; i++)
             lane->dropped += was_not_taken(lane, &expired->rows[i]);
         move_to(lane, expired->through_seq);
+        may_have_recovered(lane);
         save(lane);
         step(lane);
     }
