@@ -73,11 +73,11 @@ static void end_unclear(struct starting *starting, const struct sbx_error *why)
     operation_end(&starting->base, &error);
 }
 
-/* Its own answer says too little of its state: it is on its way, whatever it says. */
+/* Its own answer says too little of its state: all but "ready" means that it is on its way. */
 static void end_started(struct starting *starting, struct runtime *runtime, bool fresh)
 {
     struct sandbox *sandbox = operation_sandbox(&starting->base);
-    if (fresh)
+    if (fresh && !runtime->ready)
         runtime->state = SBX_STATE_STARTING;
     sandbox->starting_since_ms = 0;
     report_runtime(starting->base.remote, sandbox, runtime);

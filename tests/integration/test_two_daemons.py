@@ -7,7 +7,7 @@ from http.client import HTTPException
 
 import pytest
 
-from daemon_pair import ADMIN, FAR_ADMIN, FAR_KEY, HEADERS, VERBS, reach, url_of
+from daemon_pair import ADMIN, BATCH, FAR_ADMIN, FAR_KEY, HEADERS, VERBS, reach, url_of
 from harness import wait_until
 
 
@@ -41,6 +41,16 @@ def test_what_failed_there_says_why_here(make_pair):
     assert logs.status == 200 and logs.text
     pair.act("delete", sandbox["id"])
     pair.wait_nothing()
+
+
+def test_what_is_ready_at_once_is_not_asked_about_first(make_pair):
+    def check_no_health(config):
+        config["backends"]["local"]["health_check_path"] = None
+    pair = make_pair(change_far=check_no_health)
+    gate = threading.Event()
+    pair.proxy.rule(BATCH, times=1000, until=gate)
+    pair.near.start_sandbox(headers=ADMIN)
+    gate.set()
 
 
 # ---- whose they are, and in which order
