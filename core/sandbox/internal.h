@@ -71,8 +71,9 @@ struct service {
 
     struct gone {
         char *id;
-        int64_t created_at_us; /* 0: whenever */
-        uint64_t gone_ms;      /* clock_ms() */
+        bool adopted;
+        int64_t created_at_us;
+        uint64_t gone_ms; /* clock_ms() */
     } recently_gone[RECENTLY_GONE];
     size_t recently_gone_at;
 
@@ -98,8 +99,10 @@ struct sandbox *service_new_sandbox(struct service *service, struct home *home, 
                                     const char *owner, const char *spec_id);
 /* Takes it out of the table and frees it. Nothing may be in flight. */
 void service_forget(struct sandbox *sandbox);
-/* May this be said of what was forgotten a moment ago? Not of another one that was made under the same name. */
-bool service_recently_gone(const struct service *service, const struct sbx_observation *observation);
+/* What was forgotten a moment ago, and this may be said of; NULL: it is of another one that others made under the same
+ * name. */
+const struct gone *service_recently_gone(const struct service *service,
+                                         const struct sbx_observation *observation);
 
 /* ---- status (status.c) ---- */
 

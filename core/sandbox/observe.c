@@ -129,6 +129,25 @@ static struct sandbox *adopt(struct service *service, struct home *home,
     return sandbox;
 }
 
+/* Its removal found nothing, and its backend came to the end of making it after that: the promise holds for that too.
+ * Nobody else knows when our record of it was made. */
+static bool was_made_late(const struct gone *gone, const struct sbx_observation *observation)
+{
+    return !gone->adopted && gone->created_at_us == observation->created_at_us;
+}
+
+static void remove_again(struct service *service, struct home *home,
+                         const struct sbx_observation *observation)
+{
+    struct sandbox *sandbox = service_new_sandbox(service, home, observation->sandbox_id, observation->owner,
+                                                  observation->spec_id ? observation->spec_id : "unknown");
+    sandbox->created_at_us = observation->created_at_us;
+    sandbox->deleting = true;
+    service_log(LOG_WARN, sandbox, "its backend has made it after its removal: removed again");
+    record_put(sandbox, NULL, NULL);
+    sandbox_begin_removal(sandbox);
+}
+
 /* A crash cut its start off, or it came up after that had failed. Where it runs it goes on from there; what is
  * left of one that had not come so far is for the start that follows to take over or to clear away. */
 static void take_over_start(struct sandbox *sandbox, const struct sbx_observation *observation)
@@ -152,8 +171,14 @@ void service_observe(struct service *service, struct home *home, const struct sb
 {
     struct sandbox *sandbox = table_find(&service->table, observation->sandbox_id);
     if (!sandbox) {
-        if (observation->state == SBX_STATE_GONE || service_recently_gone(service, observation))
+        const struct gone *gone = service_recently_gone(service, observation);
+        if (observation->state == SBX_STATE_GONE)
             return;
+        if (gone) {
+            if (was_made_late(gone, observation))
+                remove_again(service, home, observation);
+            return;
+        }
         sandbox = adopt(service, home, observation);
     } else if (sandbox->home != home) {
         service_log(LOG_WARN, sandbox, "backend '%s' reports it too, though it is of backend '%s': ignored",

@@ -45,9 +45,9 @@ void service_forget(struct sandbox *sandbox)
     sandbox_set_failure(sandbox, NULL, -1, NULL);
     struct gone *gone = &service->recently_gone[service->recently_gone_at++ % RECENTLY_GONE];
     free(gone->id);
-    /* What others made they may make again under its name; our ids are used once. */
     *gone = (struct gone){.id = strdup(sandbox->id),
-                          .created_at_us = sandbox->adopted ? sandbox->created_at_us : 0,
+                          .adopted = sandbox->adopted,
+                          .created_at_us = sandbox->created_at_us,
                           .gone_ms = clock_ms()};
     if (!gone->id)
         abort();
@@ -55,17 +55,19 @@ void service_forget(struct sandbox *sandbox)
     service_check_stopped(service);
 }
 
-bool service_recently_gone(const struct service *service, const struct sbx_observation *observation)
+/* What others made they may make again under its name; our ids are used once. */
+const struct gone *service_recently_gone(const struct service *service,
+                                         const struct sbx_observation *observation)
 {
     int64_t created_at_us = observation->created_at_us;
     for (size_t i = 0; i < RECENTLY_GONE; i++) {
         const struct gone *gone = &service->recently_gone[i];
         if (gone->id && strcmp(gone->id, observation->sandbox_id) == 0 &&
-            (created_at_us == 0 || gone->created_at_us == 0 || created_at_us == gone->created_at_us) &&
+            (!gone->adopted || created_at_us == 0 || created_at_us == gone->created_at_us) &&
             clock_ms() - gone->gone_ms < RECENTLY_GONE_MS)
-            return true;
+            return gone;
     }
-    return false;
+    return NULL;
 }
 
 /* The sandbox that a viewer may act on. */

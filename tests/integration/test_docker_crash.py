@@ -13,6 +13,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from docker_engine import within
 from harness import SANITIZED, SLOWER, wait_until
 
@@ -152,6 +154,30 @@ def test_a_promised_deletion_is_finished_after_a_kill(make_docker, proxy):
     docker.wait_available()
     assert docker.sandbox(sandbox["id"]) is None
     docker.wait_clean()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_the_engine_makes_after_its_deletion_is_removed_all_the_same(make_docker, proxy, killed):
+    """A create that nobody waits for any more is carried out: the engine tells nobody whether it will be."""
+    docker = make_docker()
+    docker.options["host"] = proxy.host
+    docker.write()
+    docker.start()
+    late = threading.Event()
+    proxy.rule("^POST /containers/create", until=late)
+    with ThreadPoolExecutor(1) as pool:
+        start = pool.submit(docker.post, "/api/v1/sandboxes", timeout=60)
+        [sandbox] = wait_until(docker.everything)
+        assert docker.delete(f"/api/v1/sandboxes/{sandbox['id']}").status == 200
+        assert start.result().status == 404
+    if killed:
+        docker.restart("kill")
+    wait_until(lambda: f"sandbox={sandbox['id']}: removed" in docker.log())
+    assert docker.containers() == []
+    late.set()
+    wait_until(lambda: proxy.matching("^DELETE /containers/"), what="the removal of what was made late")
+    docker.wait_clean()
+    assert docker.everything() == []
 
 
 def test_two_daemons_on_one_engine_in_one_small_range(make_docker):

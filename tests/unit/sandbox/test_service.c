@@ -193,6 +193,41 @@ static void a_deletion_is_hidden_at_once_and_answered_when_it_is_promised(void *
     world_destroy(world);
 }
 
+static void what_its_backend_makes_after_its_removal_is_removed_too(void **state)
+{
+    (void)state;
+    struct world *world = begin(0, OVER_LIMIT_PAUSE_OLDEST);
+    const struct table *table = service_table(world->service);
+    char id[64];
+    struct answer answer = {0};
+    struct sbx_error err;
+    bool deleting = false;
+    start_one(world, id);
+    struct home *home = get(world, id)->home;
+    struct sbx_observation late = {.size = sizeof late,
+                                   .state = SBX_STATE_STARTING,
+                                   .sandbox_id = id,
+                                   .exit_code = -1,
+                                   .created_at_us = get(world, id)->created_at_us};
+    assert_non_null(service_delete(world->service, &anybody, id, answered, &answer, &err));
+    store_flush(world, NULL);
+    flight_end(world, flight_find("remove", id), NULL);
+    store_flush(world, NULL);
+    assert_int_equal(table->by_id.count, 0);
+    service_observe(world->service, home, &late);
+    assert_null(get(world, id));
+    store_flush(world, NULL);
+    assert_true(store_has(id, &deleting) && deleting); /* whatever becomes of this daemon */
+    flight_end(world, flight_find("remove", id), NULL);
+    store_flush(world, NULL);
+    assert_false(store_has(id, NULL));
+    late.created_at_us++; /* not what was started here */
+    service_observe(world->service, home, &late);
+    assert_null(flight_find("remove", id));
+    assert_int_equal(table->by_id.count, 0);
+    world_destroy(world);
+}
+
 static void a_name_that_others_use_again_is_another_sandbox(void **state)
 {
     (void)state;
@@ -484,6 +519,7 @@ int main(void)
         cmocka_unit_test(resuming_what_runs_pauses_nothing),
         cmocka_unit_test(a_pause_during_a_start_follows_it),
         cmocka_unit_test(a_deletion_is_hidden_at_once_and_answered_when_it_is_promised),
+        cmocka_unit_test(what_its_backend_makes_after_its_removal_is_removed_too),
         cmocka_unit_test(a_name_that_others_use_again_is_another_sandbox),
         cmocka_unit_test(a_promise_that_cannot_be_kept_on_disk_is_not_made),
         cmocka_unit_test(a_delete_during_a_start_cancels_it_and_removes_what_came_of_it),
