@@ -1,6 +1,6 @@
 """The figures of sandboxd: one line each, with the floor or the peer that was measured in the same run.
 
-usage: bench.py [--smoke] [PART…]: all parts, or those named (starts, reads, hanging, many, events, memory, idle).
+usage: bench.py [--smoke] [PART…]: all parts, or those named (starts, reads, hanging, many, remote, events, memory, idle).
 --smoke runs everything briefly and judges nothing. Otherwise the exit code is 1 where a bound is not kept. Those of the
 docker backend: docker_bench.py.
 """
@@ -23,6 +23,7 @@ from harness import AGENT, BUILD, TEST_PLUGINS, Daemon, free_port, wait_until  #
 
 STARTS = 5 if SMOKE else 50
 MANY = 50 if SMOKE else 1000
+RUNTIMES = 50 if SMOKE else 500
 IDLE_SECONDS = 1 if SMOKE else 10
 
 
@@ -173,11 +174,64 @@ def search_among_many():
     close(made)
 
 
-# ---- what agents report
+def ran_ns(pid, thread="*"):
+    """What its threads have run so far, or one of them: the first number of schedstat (proc(5))."""
+    return sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob(f"{thread}/schedstat"))
+
 
 def on_loop_ns(pid):
-    """What the main thread, which is the loop, has run so far: the first number of schedstat (proc(5))."""
-    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0])
+    """What the main thread has run, which is the loop."""
+    return ran_ns(pid, pid)
+
+
+# ---- the remote backend
+
+def requests(made):
+    return int(re.search(r"^sandboxd_http_requests_total (\d+)", made.get("/metrics").text, re.M).group(1))
+
+
+def listing(near, far):
+    """ms of the loop, and of all threads, each time that the near one asks about all."""
+    time.sleep(1)  # what the starts left to do is over
+    loop, threads, before = on_loop_ns(near.pid), ran_ns(near.pid), requests(far)
+    time.sleep(1 if SMOKE else 10)
+    loop, threads, asked = on_loop_ns(near.pid) - loop, ran_ns(near.pid) - threads, requests(far) - 1 - before
+    return loop / asked / 1e6, threads / asked / 1e6
+
+
+def remote():
+    far = daemon(trivial=True)
+    far.config["backends"]["local"]["options"] = {"url": "http://127.0.0.1:9"}
+    far.config["specs"] = [{"id": "image", "command": ["agent"]}]
+    far.config["runtime_api"] = {"enabled": True}
+    far.write()
+    far.start()
+    near = daemon()
+    options = {"api_url": f"http://{far.address}/runtime-api", "polling_interval": "100ms"}
+    near.config["backends"] = {"far": {"plugin": "remote", "options": options}}
+    near.config["specs"] = far.config["specs"]
+    near.write()
+    near.start()
+    with ThreadPoolExecutor(4) as pool:
+        ids = [sandbox["id"] for sandbox in pool.map(lambda _: near.start_sandbox(), range(RUNTIMES))]
+    loop, threads = listing(near, far)
+    options["polling_interval"] = "1h"  # nothing else is asked meanwhile
+    near.write()
+    near.reload()
+    out = subprocess.run([BUILD / "tests/bench/bench-remote-calls", str(near.port), str(far.port), str(STARTS)], check=True,
+                         input="\n".join(ids), capture_output=True, text=True).stdout
+    start, pause, raw_start, raw_pause, raw_list = (int(us) / 1000 for us in out.split())
+    figure("remote start", f"{start:.2f} ms to RUNNING; raw {raw_start:.2f} ms: {start - raw_start:.2f} ms more, at most 10",
+           start - raw_start <= 10)
+    figure("remote pause", f"{pause:.2f} ms; raw {raw_pause:.2f} ms: {pause - raw_pause:.2f} ms more, at most 5",
+           pause - raw_pause <= 5)
+    figure(f"remote list of {RUNTIMES}", f"{loop:.2f} ms of the loop, at most 10, and {threads:.2f} ms of all threads; raw, "
+           f"answered in {raw_list:.2f} ms", loop <= 10)
+    close(near)
+    close(far)
+
+
+# ---- what agents report
 
 
 def report_of(count, size):
@@ -267,7 +321,7 @@ def idle():
 
 
 PARTS = {"starts": starts_and_deletions, "reads": reads, "hanging": reads_while_health_checks_hang,
-         "many": search_among_many, "events": reported_events, "memory": memory, "idle": idle}
+         "many": search_among_many, "remote": remote, "events": reported_events, "memory": memory, "idle": idle}
 wanted = [argument for argument in sys.argv[1:] if not argument.startswith("-")] or PARTS
 if unknown := [part for part in wanted if part not in PARTS]:
     sys.exit(f"no such part: {unknown[0]}; there are {', '.join(PARTS)}")

@@ -5,18 +5,14 @@
  * port (PORT and three more, the next one's four after them) every millisecond until it answers; then pauses, unpauses
  * and deletes them, as many at once. Prints seven times in microseconds: create, create and start, until it answers,
  * pause, unpause, delete (medians of the containers), and from the first call until all have answered. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include "raw_http.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,62 +32,6 @@ struct container {
 static const char *socket_path, *image;
 static pthread_barrier_t all;
 static atomic_bool giving_up;
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-static bool send_all(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t sent = send(fd, bytes, len, MSG_NOSIGNAL);
-        if (sent <= 0)
-            return false;
-        bytes += sent;
-        len -= (size_t)sent;
-    }
-    return true;
-}
-
-/* How long the body of the answer is; -1: it does not say. */
-static long body_length(const char *head)
-{
-    if (strncmp(head + 9, "204", 3) == 0)
-        return 0;
-    const char *field = strcasestr(head, "\r\nContent-Length:");
-    return field ? strtol(field + 17, NULL, 10) : -1;
-}
-
-/* One call on the kept connection. The whole answer is in `reply`; false when it is no 2xx. */
-static bool call(int fd, const char *method, const char *path, const char *body, char *reply)
-{
-    char request[BODY_MAX + 512];
-    int len = snprintf(request, sizeof request,
-                       "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                       "Content-Length: %zu\r\n\r\n%s",
-                       method, path, strlen(body), body);
-    if (len < 0 || (size_t)len >= sizeof request || !send_all(fd, request, (size_t)len))
-        return false;
-    size_t got = 0;
-    const char *end = NULL;
-    while (!end || got < (size_t)(end + 4 - reply) + (size_t)body_length(reply)) {
-        ssize_t more = recv(fd, reply + got, REPLY_MAX - 1 - got, 0);
-        if (more <= 0)
-            return false;
-        got += (size_t)more;
-        reply[got] = '\0';
-        end = strstr(reply, "\r\n\r\n");
-        if (end && body_length(reply) < 0)
-            return false;
-    }
-    if (reply[9] == '2')
-        return true;
-    fprintf(stderr, "%s %s: %s\n", method, path, end + 4);
-    return false;
-}
 
 static bool create(struct container *container, char *reply)
 {
@@ -114,7 +54,7 @@ static bool create(struct container *container, char *reply)
                        "\"ExtraHosts\":[\"host.docker.internal:host-gateway\"]}}",
                        image, image, exposed, bound);
     if (len < 0 || (size_t)len >= sizeof body ||
-        !call(container->engine, "POST", "/v1.41/containers/create", body, reply))
+        !raw_call(container->engine, "POST", "/v1.41/containers/create", body, reply, REPLY_MAX))
         return false;
     const char *id = strstr(reply, "\"Id\":\"");
     return id && sscanf(id + 6, "%64[0-9a-f]", container->id) == 1;
@@ -124,20 +64,17 @@ static bool act(struct container *container, const char *method, const char *res
 {
     char path[160];
     snprintf(path, sizeof path, "/v1.41/containers/%s%s", container->id, rest);
-    return call(container->engine, method, path, "", reply);
+    return raw_call(container->engine, method, path, "", reply, REPLY_MAX);
 }
 
 /* The engine's proxy accepts before the program listens, and closes then. */
 static bool answers(uint16_t port)
 {
     static const char request[] = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     char reply[64] = "";
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-                send_all(fd, request, sizeof request - 1) && recv(fd, reply, sizeof reply - 1, 0) > 12 &&
-                strncmp(reply + 9, "200", 3) == 0;
+    int fd = raw_connect(port);
+    bool good = fd >= 0 && raw_send(fd, request, sizeof request - 1) &&
+                recv(fd, reply, sizeof reply - 1, 0) > 12 && strncmp(reply + 9, "200", 3) == 0;
     if (fd >= 0)
         close(fd);
     return good;
@@ -145,19 +82,19 @@ static bool answers(uint16_t port)
 
 static bool start(struct container *container, char *reply)
 {
-    int64_t begun = now_us();
+    int64_t begun = raw_now_us();
     if (!create(container, reply))
         return false;
-    container->took[CREATE] = now_us() - begun;
+    container->took[CREATE] = raw_now_us() - begun;
     if (!act(container, "POST", "/start", reply))
         return false;
-    container->took[START] = now_us() - begun;
+    container->took[START] = raw_now_us() - begun;
     while (!answers(container->port)) {
-        if (now_us() - begun > ANSWER_MAX_US)
+        if (raw_now_us() - begun > ANSWER_MAX_US)
             return false;
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
-    container->took[ANSWER] = now_us() - begun;
+    container->took[ANSWER] = raw_now_us() - begun;
     return true;
 }
 
@@ -178,18 +115,12 @@ static void *run(void *arg)
         pthread_barrier_wait(&all);
         if (giving_up && (i < 2 || !container->id[0]))
             continue;
-        int64_t begun = now_us();
+        int64_t begun = raw_now_us();
         container->failed |= !act(container, acts[i].method, acts[i].rest, reply);
-        container->took[PAUSE + i] = now_us() - begun;
+        container->took[PAUSE + i] = raw_now_us() - begun;
     }
     free(reply);
     return NULL;
-}
-
-static int compare(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
 }
 
 static int connect_engine(void)
@@ -238,8 +169,7 @@ int main(int argc, char **argv)
     for (int step = 0; step < STEPS; step++) {
         for (unsigned long i = 0; i < parallel; i++)
             sorted[i] = containers[i].took[step];
-        qsort(sorted, parallel, sizeof *sorted, compare);
-        printf("%lld ", (long long)sorted[parallel / 2]);
+        printf("%lld ", (long long)raw_median(sorted, parallel));
     }
     printf("%lld\n", (long long)longest);
     return failed || giving_up;
