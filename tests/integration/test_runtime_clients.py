@@ -2,7 +2,9 @@
 as it polls, and takes for fatal what it takes for fatal."""
 
 import json
+import os
 import shlex
+import signal
 import time
 from urllib.parse import quote, urlencode
 
@@ -36,10 +38,12 @@ class Runtime:
 
     def __init__(self, daemon):
         self.daemon = daemon
+        self.key = None
 
     def call(self, method, path, body=None, timeout=API_TIMEOUT):
+        headers = {**self.headers, "X-Session-API-Key": self.key} if self.key else self.headers  # from one session
         return self.daemon.request(method, "/runtime-api" + path, body=body and json.dumps(body),
-                                   headers=self.headers, timeout=timeout)
+                                   headers=headers, timeout=timeout)
 
     @staticmethod
     def agent(url, path, **headers):
@@ -67,8 +71,8 @@ class RemoteWorkspace(Runtime):
         if response.status == 404 or not self.attach(response.json()):
             response = self.call("POST", "/start", {
                 "image": self.image, "command": self.command, "working_dir": "/", "environment": {},
-                "session_id": self.session, "run_as_user": 10001, "run_as_group": 10001, "fs_group": 10001,
-                "resource_factor": 1, "image_pull_policy": "IfNotPresent"})
+                "session_id": self.session, "run_as_user": 10001, "fs_group": 10001,
+                "image_pull_policy": "IfNotPresent", "runtime_class": "sysbox-runc"})
             if response.status not in (200, 201):
                 raise Fatal(f"start: {response}")
             self.parse(response.json())
@@ -80,14 +84,12 @@ class RemoteWorkspace(Runtime):
         return self
 
     def attach(self, data):
-        if data["status"] in ("running", "starting"):
-            self.parse(data)
-            return True
+        if data["status"] not in ("running", "paused"):
+            return False
+        self.parse(data)  # the key is read here, and never again
         if data["status"] == "paused":
-            self.parse(data)  # the key is read here, and never again
             assert self.call("POST", "/resume", {"runtime_id": data["runtime_id"]}).status == 200
-            return True
-        return False
+        return True
 
     def parse(self, data):
         self.runtime_id = data["runtime_id"]
@@ -144,6 +146,15 @@ def test_the_remote_workspace_is_told_why_it_failed(daemon):
     assert str(problem.value).startswith("failed: ") and "line" in str(problem.value)
 
 
+def test_the_remote_workspace_has_its_session_again_after_it_died(daemon):
+    first = RemoteWorkspace(daemon, "w", "slow", None).enter()
+    for pid in daemon.processes():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: first.call("GET", "/sessions/w").json()["status"] == "error")
+    again = RemoteWorkspace(daemon, "w", "slow", None).enter()  # no poll of it sees how the one before ended
+    assert (again.runtime_id, again.key, again.url) == (first.runtime_id, first.key, first.url)
+
+
 def test_the_remote_workspace_attaches_while_it_starts(daemon):
     first = RemoteWorkspace(daemon, "w", "slow", None)
     response = first.call("POST", "/start", {"image": "slow", "session_id": "w"})
@@ -159,20 +170,13 @@ class RemoteRuntime(Runtime):
     """Registry prefix and image first; /start; then GET /runtime/{id} until its pod is ready, and /alive."""
 
     def connect(self, session, image, attach=False):
-        if self.call("GET", f"/sessions/{session}").status == 200:
-            data = self.call("GET", f"/sessions/{session}").json()
-            status = data["status"]
+        found = self.call("GET", f"/sessions/{session}")
+        assert found.status in (200, 404), found
+        status = found.json()["status"] if found.status == 200 else None
+        if status in ("running", "paused"):
+            self.parse(found.json())  # the key is read here, and never again
             if status == "paused":
-                self.parse(data)
-                resumed = self.call("POST", "/resume", {"runtime_id": data["runtime_id"]})
-                assert resumed.status == 200
-                self.parse(resumed.json())
-            elif status in ("running", "starting"):
-                self.parse(data)
-            elif status == "stopped":
-                self.start(session, image)
-            else:
-                raise Fatal(status)
+                assert self.call("POST", "/resume", {"runtime_id": self.runtime_id}).status == 200
         elif attach:
             raise Fatal("not found")
         else:
@@ -327,5 +331,8 @@ def test_the_cloud_workspace_starts_polls_and_resumes(daemon):
         assert client.post(f"/api/v1/sandboxes/{sandbox_id}/pause", headers=headers).status == 200
         again = wait_until(running, timeout=60 * SLOWER)
         assert again["session_api_key"] == first["session_api_key"]
+        # one that is given a sandbox's id resumes it before it looks
+        assert client.post(f"/api/v1/sandboxes/{sandbox_id}/resume", headers=headers).status == 200
+        assert running()["session_api_key"] == first["session_api_key"]
         assert client.delete(f"/api/v1/sandboxes/{sandbox_id}?sandbox_id={sandbox_id}", headers=headers).status == 200
         assert client.get(f"/api/v1/sandboxes?id={sandbox_id}", headers=headers).json() == [None]
