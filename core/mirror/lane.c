@@ -93,6 +93,13 @@ void lane_set_name(struct lane *lane, size_t index)
     snprintf(lane->name, sizeof lane->name, "events.callbacks[%zu] (%.*s)", index, (int)len, host);
 }
 
+static void retry_all(struct lane *lane)
+{
+    lane->ready_ms = 0;
+    for (struct held *held = lane->place.held; held; held = held->next)
+        held->due_ms = 0;
+}
+
 /* What refused the messages may have been the secret: they are tried again at once. */
 void lane_set_secret(struct lane *lane, const char *secret)
 {
@@ -101,9 +108,7 @@ void lane_set_secret(struct lane *lane, const char *secret)
         return;
     wipe(lane->secret);
     lane->secret = copy_text(secret);
-    lane->ready_ms = 0;
-    for (struct held *held = lane->place.held; held; held = held->next)
-        held->due_ms = 0;
+    retry_all(lane);
     if (event_pending(&lane->timer, EV_TIMEOUT, NULL))
         loop_arm_ms(&lane->timer, 0);
 }
@@ -330,6 +335,8 @@ static void taken(struct lane *lane)
     lane->stats.events += window->first->count;
     lane->stats.messages++;
     window_drop_first(window);
+    if (lane->failures > 1) /* it was down: those that are held were not to blame */
+        retry_all(lane);
     lane->failures = 0;
     lane->ready_ms = 0;
     if (lane->retried)
