@@ -215,12 +215,22 @@ static void settle_all(struct home *home)
     free(list);
 }
 
-void home_refresh_silent(struct home *home)
+void home_refresh_silent(struct home *home, const char *what, const struct sbx_error *why)
 {
+    struct log_context about = {.backend = home->name};
+    size_t count = 0;
     struct sandbox *sandbox;
-    for (size_t i = 0; (sandbox = table_next(&home->service->table, &i));)
-        if (sandbox->home == home && sandbox->state == 0)
-            sandbox_refresh(sandbox);
+    for (size_t i = 0; (sandbox = table_next(&home->service->table, &i));) {
+        if (sandbox->home != home || sandbox->state != 0)
+            continue;
+        sandbox_refresh(sandbox);
+        count += sandbox_is_silent(sandbox) && sandbox->status == SANDBOX_ERROR;
+    }
+    if (why && count > 0)
+        log_line(LOG_WARN, &about, "%s: %s (nothing is known of %zu of its sandboxes, which are in ERROR)",
+                 what, why->message, count);
+    else if (why)
+        log_line(LOG_WARN, &about, "%s: %s", what, why->message);
 }
 
 static void listed(void *arg, const struct sbx_error *err, const char *result, size_t len)
@@ -235,10 +245,8 @@ static void listed(void *arg, const struct sbx_error *err, const char *result, s
         home->list_failures = 0;
         settle_all(home);
     } else {
-        log_line(LOG_WARN, &(struct log_context){.backend = home->name}, "listing its sandboxes failed: %s",
-                 err->message);
         next_ms = UINT64_C(1000) << (home->list_failures < 6 ? home->list_failures++ : 6);
-        home_refresh_silent(home);
+        home_refresh_silent(home, "listing its sandboxes failed", err);
     }
     bool again = home->list_again;
     home->list_again = false;

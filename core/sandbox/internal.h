@@ -47,8 +47,9 @@ struct home {
 struct home *home_get(struct service *service, const char *name);                    /* made when it is new */
 void home_attach(struct home *home, struct config *config, struct backend *backend); /* NULLs: detach */
 void home_list(struct home *home, uint32_t timeout_ms);
-/* What follows for sandboxes of which nothing was heard, once it changed whether anything can be. */
-void home_refresh_silent(struct home *home);
+/* What follows for sandboxes of which nothing was heard, once it changed whether anything can be. Where it can't, `what`
+ * went wrong, and `why`: one line in the log for all of them. NULLs: it can. */
+void home_refresh_silent(struct home *home, const char *what, const struct sbx_error *why);
 void home_destroy(struct home *home);
 const char *home_health_path(const struct home *home); /* NULL: no checks */
 uint32_t home_max_sandboxes(const struct home *home);  /* 0: no limit */
@@ -110,6 +111,8 @@ const struct gone *service_recently_gone(const struct service *service,
 void sandbox_refresh(struct sandbox *sandbox);
 /* It does not run yet, and an operation that is to make it run is in flight, or waits for its turn. */
 bool sandbox_is_beginning(const struct sandbox *sandbox);
+/* Nothing was heard of it. A failed start has a failure of its own. */
+bool sandbox_is_silent(const struct sandbox *sandbox);
 void sandbox_set_detail(struct sandbox *sandbox, const char *detail); /* NULL: none */
 /* `log_tail` may be NULL; a null `error` clears. */
 void sandbox_set_failure(struct sandbox *sandbox, const struct sbx_error *error, int exit_code,

@@ -20,15 +20,12 @@ static void on_available(void *arg, struct backend *backend)
     struct home *home = home_get(service, backend_name(backend));
     if (home->backend != backend)
         return;
-    struct log_context about = {.backend = home->name};
     const struct sbx_error *why = backend_unavailable(backend);
-    if (why) {
-        log_line(LOG_WARN, &about, "can't be reached: %s", why->message);
-    } else {
-        log_line(LOG_INFO, &about, "can be reached");
+    if (!why) {
+        log_line(LOG_INFO, &(struct log_context){.backend = home->name}, "can be reached");
         home_list(home, LIST_TIMEOUT_MS);
     }
-    home_refresh_silent(home);
+    home_refresh_silent(home, "can't be reached", why);
     service_check_prepared(service);
 }
 

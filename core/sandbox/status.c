@@ -23,8 +23,7 @@ static enum sandbox_status status_while_running(const struct sandbox *sandbox)
     return SANDBOX_STARTING;
 }
 
-/* A failed start has a failure of its own; of everything else it is only known that nothing was heard. */
-static bool is_silent(const struct sandbox *sandbox)
+bool sandbox_is_silent(const struct sandbox *sandbox)
 {
     return sandbox->state == 0 && (sandbox->begun || sandbox->wants & WANT_START);
 }
@@ -35,7 +34,7 @@ static bool is_awaited(const struct sandbox *sandbox)
     const struct home *home = sandbox->home;
     if (home_usable(home, NULL) < 0)
         return false;
-    return is_silent(sandbox) && (home->listing || (!home->listed && home->list_failures == 0));
+    return sandbox_is_silent(sandbox) && (home->listing || (!home->listed && home->list_failures == 0));
 }
 
 static enum sandbox_status derive(const struct sandbox *sandbox)
@@ -77,6 +76,8 @@ static bool holds_room(const struct sandbox *sandbox)
 
 static void log_change(const struct sandbox *sandbox)
 {
+    if (sandbox->status == SANDBOX_ERROR && sandbox_is_silent(sandbox) && sandbox->home->backend)
+        return; /* its backend's line counts them */
     if (sandbox->status == SANDBOX_ERROR)
         service_log(LOG_WARN, sandbox, "ERROR: %s", sandbox->failure->error.message);
     else if (sandbox->status != SANDBOX_DELETING)
@@ -89,7 +90,7 @@ void sandbox_refresh(struct sandbox *sandbox)
     sandbox->status = derive(sandbox);
     if (sandbox->status == SANDBOX_RUNNING && sandbox->failure)
         sandbox_set_failure(sandbox, NULL, -1, NULL);
-    if (sandbox->status == SANDBOX_ERROR && (!sandbox->failure || is_silent(sandbox)))
+    if (sandbox->status == SANDBOX_ERROR && (!sandbox->failure || sandbox_is_silent(sandbox)))
         explain_silence(sandbox);
     free(sandbox->json);
     free(sandbox->runtime_json);

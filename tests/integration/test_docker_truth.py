@@ -258,9 +258,15 @@ def test_a_listing_is_one_request_and_one_inspect_for_each_that_it_has_not_seen(
 
 
 def test_without_an_engine_the_daemon_serves_and_opens_the_backend_when_it_comes(make_docker, engine):
-    docker = make_docker()
+    docker = make_docker().start()
+    sandboxes = {docker.start_sandbox()["id"] for _ in range(3)}
+    docker.stop()
     engine.stop()
+    begin = docker.log_file.stat().st_size
     docker.start()
+    wait_until(lambda: {s["id"] for s in docker.everything() if s["status"] == "ERROR"} == sandboxes)
+    [told] = wait_until(lambda: re.findall("(?m)^.* warn .*$", docker.log(begin)))
+    assert "nothing is known of 3 of its sandboxes" in told
     response = docker.get("/ready")
     assert response.status == 503 and "docker" in response.text
     assert docker.get("/health").status == 200
