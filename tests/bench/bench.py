@@ -210,6 +210,7 @@ def remote():
     options = {"api_url": f"http://{far.address}/runtime-api", "polling_interval": "100ms"}
     near.config["backends"] = {"far": {"plugin": "remote", "options": options}}
     near.config["specs"] = far.config["specs"]
+    near.config["server"]["public_url"] = "http://127.0.0.1:9"  # or else it asks each agent, too
     near.write()
     near.start()
     with ThreadPoolExecutor(4) as pool:
