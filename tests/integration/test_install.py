@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -22,8 +23,8 @@ def test_everything_is_where_it_belongs(prefix):
                  "include/sandboxd/error.h", "etc/sandboxd/sandboxd.yaml", "lib/systemd/system/sandboxd.service",
                  "lib/sysusers.d/sandboxd.conf"):
         assert (prefix / path).is_file(), path
-    [plugin] = prefix.glob("lib*/**/sandboxd/plugins/process.so")
-    assert plugin.is_file()
+    plugins = {plugin.name for plugin in prefix.glob("lib*/**/sandboxd/plugins/*.so")}
+    assert plugins == {"process.so", "docker.so", "remote.so"}
     names = {p.name for p in prefix.rglob("*") if p.is_file()}
     assert not names & {"sandbox-agent", "trivial.so", "misbehave.so"}, "nothing of the tests"
 
@@ -39,6 +40,14 @@ def test_the_unit_names_what_was_installed(prefix):
                                  prefix / "lib/systemd/system/sandboxd.service"],
                                 capture_output=True, text=True, check=False)
         assert "sandboxd.service" not in result.stderr, result.stderr
+
+
+def test_what_the_documents_link_to_is_there(prefix):
+    documents = list(prefix.glob("share/doc/sandboxd/docs/*.md"))
+    assert documents
+    for document in documents:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
 
 
 def test_an_operators_configuration_is_left_alone(tmp_path):
