@@ -5,6 +5,7 @@
  */
 #include "api.h"
 
+#include "answer.h"
 #include "common/failure.h"
 #include "refusal.h"
 
@@ -12,16 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <time.h>
 
 enum {
     DEFAULT_MAX_BODY = 4 * 1024 * 1024,
     PARSE_INLINE_MAX = 128 * 1024, /* more takes the loop milliseconds: it is parsed on the pool */
     LEAST_ATTEMPT_MS = 50,         /* less time than that is as good as none */
     BACKOFF_MS = 200,
-    BACKOFF_MAX_MS = 5000,
-    RETRY_AFTER_MAX_S = 3600
+    BACKOFF_MAX_MS = 5000
 };
 
 enum stage {
@@ -46,7 +44,8 @@ struct api_call {
     uint32_t max_body;
     bool once, urgent;
     bool answered; /* its callback runs */
-    bool dropped;  /* cancelled while it was parsed or failing, which frees it */
+    bool too_large;
+    bool dropped; /* cancelled while it was parsed or failing, which frees it */
     unsigned attempts;
     uint32_t timeout_ms; /* of this attempt */
     int status;
@@ -106,6 +105,7 @@ static void answer(struct api_call *call, const struct sbx_error *error, const s
                                 .status = call->status,
                                 .body = body,
                                 .may_pass = error && error->retryable,
+                                .too_large = call->too_large,
                                 .retry_after_ms = call->retry_after_ms};
     unlink_call(call);
     call->answered = true;
@@ -194,7 +194,7 @@ static void parsed(struct api_call *call)
 static void parse_run(void *arg)
 {
     struct api_call *call = arg;
-    call->document = call->api->host->json->parse(call->text, call->text_len, NULL);
+    call->document = answer_parse(call->api->host->json, call->text, call->text_len);
 }
 
 static void parse_done(void *arg)
@@ -210,13 +210,21 @@ static void take_body(struct api_call *call, const void *body, size_t len)
 {
     const struct sbx_host *host = call->api->host;
     call->text_len = len;
-    if (len > PARSE_INLINE_MAX && (call->text = malloc(len))) {
+    if (len > 0 && !(call->text = malloc(len))) {
+        failure_set(&call->error, SBX_ERR_INTERNAL, SBX_CODE_INTERNAL,
+                    "there is no memory for the answer to %s, of %zu bytes", call->what, len);
+        attempt_failed(call);
+        return;
+    }
+    if (len > 0)
         memcpy(call->text, body, len);
+    if (len > PARSE_INLINE_MAX) {
         call->stage = STAGE_PARSING;
         host->work(call->api->public, parse_run, parse_done, call);
         return;
     }
-    call->document = len > 0 ? host->json->parse(body, len, NULL) : NULL;
+    if (len > 0)
+        parse_run(call);
     parsed(call);
 }
 
@@ -236,7 +244,9 @@ static void take_failure(struct api_call *call, const struct sbx_error *why)
                                                               : SBX_CODE_BACKEND_UNAVAILABLE,
                     "the runtime API did not answer %s: %.280s", call->what, why->message);
     error->retryable = why->kind == SBX_ERR_TIMEOUT || (why->kind == SBX_ERR_UNAVAILABLE && why->retryable);
-    call->status = 0;
+    call->too_large = why->kind == SBX_ERR_REFUSED && call->status >= 200 && call->status < 300;
+    if (!call->too_large)
+        call->status = 0;
     struct api *api = call->api;
     bool tell = !call->urgent && why->kind != SBX_ERR_REFUSED;
     attempt_failed(call);
@@ -244,40 +254,16 @@ static void take_failure(struct api_call *call, const struct sbx_error *why)
         api->unanswered(api->arg);
 }
 
-static const char *header_value(const char *header, const char *name)
-{
-    size_t len = strlen(name);
-    if (strncasecmp(header, name, len) != 0 || header[len] != ':')
-        return NULL;
-    return header + len + 1 + strspn(header + len + 1, " \t");
-}
-
-/* Seconds, or a date (RFC 9110, section 10.2.3); 0 for what is neither. */
-static uint64_t retry_after(const struct sbx_host *host, const char *text)
-{
-    char *end;
-    struct tm when = {0};
-    int64_t seconds = 0;
-    if (*text >= '0' && *text <= '9') {
-        unsigned long number = strtoul(text, &end, 10);
-        seconds = *end == '\0' && number <= RETRY_AFTER_MAX_S ? (int64_t)number : RETRY_AFTER_MAX_S;
-    } else if (strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &when)) {
-        seconds = (int64_t)timegm(&when) - host->now_us() / 1000000;
-    }
-    if (seconds > RETRY_AFTER_MAX_S)
-        seconds = RETRY_AFTER_MAX_S;
-    return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
-}
-
 static void on_head(sbx_transfer transfer, int status, const char *const *headers, void *arg)
 {
     (void)transfer;
     (void)status;
     struct api_call *call = arg;
+    int64_t now_us = call->api->host->now_us();
     for (; *headers; headers++) {
-        const char *value = header_value(*headers, "Retry-After");
-        if (value)
-            call->retry_after_ms = retry_after(call->api->host, value);
+        uint64_t asked_ms = answer_retry_after_ms(*headers, now_us);
+        if (asked_ms > 0)
+            call->retry_after_ms = asked_ms;
     }
 }
 
@@ -354,6 +340,7 @@ static void begin(struct api_call *call)
     call->stage = STAGE_RUNNING;
     call->attempts++;
     call->status = 0;
+    call->too_large = false;
     call->retry_after_ms = 0;
     size_t size = strlen(options->api_url) + strlen(call->path) + 1;
     char *url = malloc(size);

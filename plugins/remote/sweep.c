@@ -73,11 +73,18 @@ void sweep_cancel(struct sweep *sweep)
 
 /* ---- answers ---- */
 
+/* NULL: it is not there any more, or an operation of ours has reported it, or will. */
+static struct sandbox *find(const struct sweep *sweep, const char *id)
+{
+    struct sandbox *sandbox = table_find(sweep->remote, id);
+    return sandbox && sandbox->busy == 0 && sandbox->touched <= sweep->turn ? sandbox : NULL;
+}
+
 static void take(struct sweep *sweep, const char *id, const sbx_json *value)
 {
     struct remote *remote = sweep->remote;
-    struct sandbox *sandbox = table_find(remote, id);
-    if (!sandbox || sandbox->busy > 0 || sandbox->touched > sweep->turn)
+    struct sandbox *sandbox = find(sweep, id);
+    if (!sandbox)
         return;
     struct runtime runtime;
     struct sbx_error error;
@@ -143,11 +150,20 @@ static void halve(struct batch *batch)
     size_t half = (batch->count + 1) / 2;
     *rest = (struct batch){.sweep = sweep, .first = batch->first + half, .count = batch->count - half};
     batch->count = half;
-    if (half < sweep->remote->ids_at_once)
-        sweep->remote->ids_at_once = half;
     sweep->pending += 2;
     ask(batch);
     ask(rest);
+}
+
+/* Of one alone. False: that is nobody. */
+static bool take_too_large(const struct batch *batch, const struct sbx_error *error)
+{
+    const struct sweep *sweep = batch->sweep;
+    const char *id = sweep->ids[batch->first];
+    struct sandbox *sandbox = find(sweep, id);
+    if (sandbox)
+        report_nonsense(sweep->remote, sandbox, error);
+    return table_find(sweep->remote, id) != NULL;
 }
 
 static void answered(void *arg, const struct api_answer *answer)
@@ -157,6 +173,12 @@ static void answered(void *arg, const struct api_answer *answer)
     batch->call = NULL;
     sweep->pending--;
     if (is_too_much(answer) && batch->count > IDS_LEAST) {
+        halve(batch);
+        if (batch->count < sweep->remote->ids_at_once)
+            sweep->remote->ids_at_once = batch->count;
+        return;
+    }
+    if (answer->too_large && batch->count > 1) { /* the trouble of one, as is to be found out: of its log */
         halve(batch);
         return;
     }
@@ -169,7 +191,8 @@ static void answered(void *arg, const struct api_answer *answer)
                     answer->error->message);
         fail(sweep, &error);
     } else if (answer->error) {
-        fail(sweep, answer->error);
+        if (!answer->too_large || !take_too_large(batch, answer->error))
+            fail(sweep, answer->error);
     } else {
         take_all(batch, answer->body);
     }
@@ -209,8 +232,7 @@ static void divide(struct sweep *sweep)
     struct remote *remote = sweep->remote;
     if (remote->ids_at_once == 0)
         remote->ids_at_once = IDS_MAX;
-    /* Each that is full, or was halved, has at least half of IDS_LEAST; one may be the rest. */
-    if (!(sweep->batches = calloc(sweep->count / (IDS_LEAST / 2) + 1, sizeof *sweep->batches)))
+    if (!(sweep->batches = calloc(sweep->count, sizeof *sweep->batches)))
         abort();
     size_t len = TARGET_MAX;
     for (size_t i = 0; i < sweep->count; i++) {

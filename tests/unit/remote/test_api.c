@@ -372,6 +372,29 @@ static void it_waits_as_long_as_it_is_asked_to(void **state)
     advance(1);
     assert_int_equal(world.transfers_len, 5);
     reply(4, 200, "{}");
+    struct seen odd = {0};
+    call(&odd, "/a", 10000);
+    reply_with(5, 503, "Retry-After: 1.5 days", "{}"); /* neither seconds nor a date */
+    advance(200);
+    reply(6, 200, "{\"v\": 2}");
+    assert_int_equal(odd.value, 2);
+}
+
+static void a_zero_byte_in_an_answer_spoils_nothing_else(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {"{\"log\": \"\\u0000\\\\\\u0000\", \"v\": 7}",
+                                         "{\"v\": 7, \"\\u0000\": 1}", "{\"log\": \"\\\\u0000\", \"v\": 7}"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        struct seen seen = {0};
+        call(&seen, "/a", 10000);
+        reply(i, 200, bodies[i]);
+        assert_true(seen.answers == 1 && seen.value == 7);
+    }
+    struct seen cut = {0};
+    call(&cut, "/a", 10000);
+    reply(world.transfers_len - 1, 200, "\"\\u000");
+    assert_int_equal(cut.error.kind, SBX_ERR_REFUSED);
 }
 
 static void once_means_once(void **state)
@@ -429,6 +452,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_may_pass_is_tried_again_until_the_deadline, begin, end),
         cmocka_unit_test_setup_teardown(what_will_not_pass_is_not_tried_again, begin, end),
         cmocka_unit_test_setup_teardown(it_waits_as_long_as_it_is_asked_to, begin, end),
+        cmocka_unit_test_setup_teardown(a_zero_byte_in_an_answer_spoils_nothing_else, begin, end),
         cmocka_unit_test_setup_teardown(once_means_once, begin, end),
         cmocka_unit_test_setup_teardown(a_call_that_cannot_begin_fails_in_a_turn_of_its_own, begin, end),
         cmocka_unit_test_setup_teardown(a_cancelled_call_makes_room_and_says_nothing, begin, end),
