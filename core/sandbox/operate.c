@@ -2,6 +2,7 @@
  * follows from how each ends. `wants` says what; sandbox_drive() begins the next. */
 #include "sandbox/internal.h"
 
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,6 +164,18 @@ static void start_ended(void *arg, const struct sbx_error *err, const char *resu
     service_check_stopped(sandbox->service);
 }
 
+/* With ports inside it was asked of a backend that isolates, where clients bring commands of their own. The name may
+ * be another backend's by now. */
+static bool is_for_another(const struct sandbox *sandbox)
+{
+    if (!sandbox->own_spec || backend_isolates(sandbox->home->backend))
+        return false;
+    struct json_object *spec = json_tokener_parse(sandbox->own_spec), *ports;
+    bool inside = json_object_object_get_ex(spec, "ports", &ports);
+    json_object_put(spec);
+    return inside;
+}
+
 static void begin_start(struct sandbox *sandbox)
 {
     struct service *service = sandbox->service;
@@ -179,6 +192,10 @@ static void begin_start(struct sandbox *sandbox)
     if (!failed && !spec)
         failed = error_set(&err, SBX_ERR_NOT_FOUND, SBX_CODE_START_FAILED,
                            "the spec '%.200s' is not in the configuration any more", sandbox->spec_id);
+    if (!failed && is_for_another(sandbox))
+        failed = error_set(&err, SBX_ERR_CONFLICT, SBX_CODE_START_FAILED,
+                           "backend '%s' isolated its sandboxes when this was asked of it, and does not now",
+                           sandbox->home->name);
     if (failed) {
         sandbox->phase = PHASE_IDLE;
         unpin(sandbox);

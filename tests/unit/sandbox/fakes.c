@@ -109,6 +109,10 @@ const char *backend_id_prefix(const struct backend *backend)
 {
     return backend->id_prefix;
 }
+bool backend_isolates(const struct backend *backend)
+{
+    return backend->isolates;
+}
 bool backend_has_logs(const struct backend *backend)
 {
     return backend->has_logs;

@@ -9,7 +9,7 @@ struct backend {
     const char *name;
     const char *health_path;
     enum sbx_on_shutdown on_shutdown;
-    bool down, has_logs;
+    bool down, has_logs, isolates;
     char id_prefix[32];
     struct sbx_error why;
 };

@@ -209,6 +209,31 @@ static void a_start_that_a_crash_cut_off_goes_on_with_its_own_spec(void **state)
     world_destroy(world);
 }
 
+/* Its command may be a client's, which may not run just anywhere. */
+static void what_was_asked_of_a_backend_that_isolates_is_started_on_no_other(void **state)
+{
+    (void)state;
+    static const struct service_session inside = {.session_id = "s",
+                                                  .spec_id = "image",
+                                                  .backend = "b",
+                                                  .spec_json = "{\"id\":\"image\",\"ports\":[]}"};
+    for (int other = 0; other < 2; other++) {
+        struct world *world = begin(0, OVER_LIMIT_PAUSE_OLDEST);
+        struct answer answer = {0};
+        struct sbx_error err;
+        world->backend.isolates = true;
+        assert_non_null(
+            service_start_session(world->service, world->config, &anybody, &inside, answered, &answer, &err));
+        world->backend.isolates = !other; /* a reload gave its name to another while it was recorded */
+        store_flush(world, NULL);
+        assert_int_equal(flight_count("start"), !other);
+        store_flush(world, NULL);
+        assert_int_equal(answer.failed, other);
+        assert_int_equal(get_session(world, "s") == NULL, other);
+        world_destroy(world);
+    }
+}
+
 /* Clients read where it is before they resume it, and never again. */
 static void where_a_paused_one_will_be_is_known_after_a_restart(void **state)
 {
@@ -317,6 +342,7 @@ int main(void)
         cmocka_unit_test(a_deleted_session_is_free_at_once),
         cmocka_unit_test(a_start_is_not_answered_with_what_was_deleted_meanwhile),
         cmocka_unit_test(a_start_that_a_crash_cut_off_goes_on_with_its_own_spec),
+        cmocka_unit_test(what_was_asked_of_a_backend_that_isolates_is_started_on_no_other),
         cmocka_unit_test(where_a_paused_one_will_be_is_known_after_a_restart),
         cmocka_unit_test(a_session_that_nothing_was_heard_of_yet_is_resumed_by_a_start),
         cmocka_unit_test(a_sandbox_without_a_session_is_one_of_its_id),
