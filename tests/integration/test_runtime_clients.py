@@ -152,7 +152,7 @@ def test_the_remote_workspace_has_its_session_again_after_it_died(daemon):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: first.call("GET", "/sessions/w").json()["status"] == "error")
     again = RemoteWorkspace(daemon, "w", "slow", None).enter()  # no poll of it sees how the one before ended
-    assert (again.runtime_id, again.key, again.url) == (first.runtime_id, first.key, first.url)
+    assert (again.runtime_id, again.key) == (first.runtime_id, first.key)  # its port may have been another's meanwhile
 
 
 def test_the_remote_workspace_attaches_while_it_starts(daemon):
