@@ -73,9 +73,9 @@ struct sbx_observation {
     const char *sandbox_id;
     const char *detail; /* null, or a sentence for `status_detail` */
     const struct sbx_url *urls;
-    uint32_t
-        urls_count; /* looked at in RUNNING; since 1.1 also in STARTING, PAUSED and STOPPED, where it is known
-                          * then already where it will be */
+    /* Looked at in RUNNING; since 1.1 also in STARTING, PAUSED and STOPPED, where it is known then already where it
+     * will be. */
+    uint32_t urls_count;
     int32_t exit_code;             /* ENDED: of the program, or 128 + signal; -1: not known */
     const struct sbx_error *error; /* ENDED, FAILED: why; null: the host says EXITED itself */
     const char *log_tail;          /* ENDED, FAILED: the last lines of its output, of any bytes (what is

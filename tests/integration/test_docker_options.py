@@ -212,7 +212,7 @@ def test_reloads_interrupt_no_running_sandbox(start):
         over.set()
         reader.join()
     assert statuses == {"RUNNING"}
-    assert docker.sandbox(sandbox["id"]) == sandbox
+    wait_until(lambda: docker.sandbox(sandbox["id"]) == sandbox, what="its URL as it was")
 
 
 def test_another_container_port_is_for_new_sandboxes_alone(start):
