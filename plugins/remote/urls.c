@@ -139,13 +139,22 @@ static void add_editor(struct urls *urls, const struct url_source *source, const
     add(urls, "VSCODE");
 }
 
+/* Without slashes at its end. */
+static void copy_trimmed(char *to, const char *url)
+{
+    size_t len = strlen(url);
+    while (len > 0 && url[len - 1] == '/')
+        len--;
+    snprintf(to, URL_SIZE, "%.*s", (int)len, url);
+}
+
 static void add_worker(struct urls *urls, const struct url_source *source, const struct url *url,
                        unsigned number)
 {
     static const char *const names[] = {"WORKER_1", "WORKER_2"}, *const services[] = {"work-1", "work-2"};
     const char *given = source->worker[number];
     if (given)
-        snprintf(urls->text[urls->count], URL_SIZE, "%s", given);
+        copy_trimmed(urls->text[urls->count], given);
     else if (write_service(urls, source, url, services[number]) == 0)
         return;
     add(urls, names[number]);
@@ -157,10 +166,7 @@ void urls_make(struct urls *urls, const struct url_source *source)
     urls->count = 0;
     if (!url_split(&url, source->url))
         return;
-    size_t len = strlen(source->url);
-    while (len > 0 && source->url[len - 1] == '/')
-        len--;
-    snprintf(urls->text[0], URL_SIZE, "%.*s", (int)len, source->url);
+    copy_trimmed(urls->text[0], source->url);
     add(urls, "AGENT_SERVER");
     add_editor(urls, source, &url);
     add_worker(urls, source, &url, 0);

@@ -112,7 +112,7 @@ static void an_address_has_no_services_but_those_that_are_given(void **state)
         struct url_source source = {.url = urls[i], .runtime_id = "r1", .key = "k"};
         snprintf(wanted, sizeof wanted, "AGENT_SERVER %s 81\n", urls[i]);
         expect(&source, wanted);
-        source.worker[1] = "http://127.0.0.1:91";
+        source.worker[1] = "http://127.0.0.1:91/";
         snprintf(wanted, sizeof wanted, "AGENT_SERVER %s 81\nWORKER_2 http://127.0.0.1:91 91\n", urls[i]);
         expect(&source, wanted);
     }
