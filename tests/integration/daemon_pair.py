@@ -1,7 +1,10 @@
 """Two real daemons of the tests: a far one that serves its runtime API, and a near one whose remote backend asks it,
 through a proxy that breaks what it is told to."""
 
+import contextlib
 import json
+import random
+import socket
 import threading
 import time
 import urllib.request
@@ -9,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
 from docker_proxy import Proxy
-from harness import SLOWER, free_port, wait_until
+from harness import SLOWER, wait_until
 
 USERS = ("ann", "bob", "ops")  # of the near one; the last one is admin
 HEADERS = {user: {"X-API-Key": f"key-of-{user}-at-the-near-one"} for user in USERS}
@@ -21,6 +24,15 @@ VERBS = {verb: f"^POST /runtime-api/{verb}$" for verb in ("start", "pause", "res
 LOOK = r"^GET /runtime-api/sessions/(?!batch)"
 BATCH = r"^GET /runtime-api/sessions/batch\?"
 CALLS = {**VERBS, "look": LOOK, "batch": BATCH}
+
+
+def lasting_port():
+    """A free port that the kernel gives nobody by itself, so that it is free again after a restart."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as s:
+            port = random.randrange(30100, 32768)
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def url_of(sandbox, name="AGENT_SERVER"):
@@ -57,7 +69,7 @@ class Pair:
 
     @staticmethod
     def serve(far, change):
-        far.config["server"]["listen"] = [f"127.0.0.1:{free_port()}"]  # the same after a restart
+        far.config["server"]["listen"] = [f"127.0.0.1:{lasting_port()}"]
         far.config["runtime_api"] = {"enabled": True}
         far.config["auth"] = {"keys": [{"user": "near", "key": FAR_KEY},
                                        {"user": "operator", "key": FAR_ADMIN["X-API-Key"], "role": "admin"}]}
@@ -207,7 +219,8 @@ class Killer:
     def run(self):
         try:
             assert self.told.wait(60 * SLOWER), "no call came by"
-            self.pair.far.start()
+            if self.pair.far.process.poll() is not None:
+                self.pair.far.start()
         except AssertionError as problem:
             self.problem = problem
 
@@ -219,9 +232,11 @@ class Killer:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind:
+            self.told.set()  # there will be no call any more
         self.thread.join()
-        if self.problem:
+        if self.problem and not kind:
             raise self.problem
 
 
