@@ -14,7 +14,8 @@ struct json_object *runtime_body(struct call *call)
     struct json_object *body = call->body ? text_parse_object(call->body, call->body_len) : NULL;
     struct params params = runtime_params(call);
     if (!body)
-        params_problem(&params, "json_invalid", NULL, "must be one JSON object", NULL);
+        params_problem(&params, "json_invalid", NULL, "must be one JSON object, without NUL in its texts",
+                       NULL);
     params_reject(&params);
     return body;
 }
