@@ -275,11 +275,12 @@ static void on_event(void *arg, const struct event *event)
     if (!container_is_ours(&docker->options, docker->public->name, event->name, event->backend))
         return;
     struct container *container = table_find(docker, event->name);
-    /* Its name may have gone to another container since. */
-    bool stale = container && container->facts.id[0] && strcmp(container->facts.id, event->id) != 0;
+    /* Its name may have gone to another container since: where it was not looked at yet, a look tells. */
+    bool known = container && container->facts.id[0];
+    bool stale = known && strcmp(container->facts.id, event->id) != 0;
     bool repeated = is_repeated(docker, event);
-    if (event->kind == EVENT_DESTROY) {
-        if (container && !stale)
+    if (event->kind == EVENT_DESTROY && (known || !container)) {
+        if (known && !stale)
             forget(docker, container);
         return;
     }

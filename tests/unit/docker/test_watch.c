@@ -20,7 +20,7 @@ static struct sbx_host host;
 static struct sbx_backend backend;
 static struct engine_stream stream;
 static engine_done version_done;
-static unsigned looks, doubts;
+static unsigned looks, doubts, gone;
 static uint64_t begun_s;
 
 /* ---- what the watch uses of the rest of the plugin ---- */
@@ -83,6 +83,7 @@ void report_gone(struct docker *self, const char *name)
 {
     (void)self;
     (void)name;
+    gone++;
 }
 
 void report_end(struct docker *self, const struct container *container, bool stopped,
@@ -168,7 +169,7 @@ static int set_up(void **state)
                              .relist = relist};
     backend = (struct sbx_backend){.size = sizeof backend, .host = &host, .name = "d"};
     docker.options.container_name_prefix = prefix;
-    looks = doubts = 0;
+    looks = doubts = gone = 0;
     watch_begin(&docker, opened);
     version_done(&docker, NULL, 200, NULL);
     stream.head(&docker);
@@ -267,6 +268,15 @@ static void what_the_engine_repeats_is_for_the_listing_to_look_at(void **state)
     assert_int_equal(looks, 1);
 }
 
+static void a_removal_of_what_was_not_looked_at_may_be_of_another_of_its_name(void **state)
+{
+    (void)state;
+    table_add(&docker, NAME);
+    happens(1, "destroy", "");
+    assert_int_equal(gone, 0);
+    assert_int_equal(looks, 1);
+}
+
 static void a_clock_of_the_engine_that_is_set_back_hides_nothing(void **state)
 {
     (void)state;
@@ -288,6 +298,7 @@ int main(void)
         CASE(a_stop_of_ours_may_take_as_long_as_it_does),
         CASE(another_signal_is_no_end),
         CASE(what_the_engine_repeats_is_for_the_listing_to_look_at),
+        CASE(a_removal_of_what_was_not_looked_at_may_be_of_another_of_its_name),
         CASE(a_clock_of_the_engine_that_is_set_back_hides_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
