@@ -6,8 +6,10 @@ import threading
 
 import pytest
 
+import harness
 from docker_engine import AGENT_IMAGE, ask_agent, env_of
 from harness import check, free_port, wait_until
+from tls_front import TlsFront, certificate
 
 
 @pytest.fixture
@@ -225,6 +227,56 @@ def test_another_container_port_is_for_new_sandboxes_alone(start):
     assert ask_agent(docker.start_sandbox(), "/health").status == 200
     assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
     docker.restart()
+    assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
+
+
+def test_an_engine_over_tls(make_docker, engine):
+    """Who it is is checked, and it is shown who we are."""
+    docker = make_docker()
+    cert, key = map(str, certificate(docker.directory, "client"))
+
+    def refused(**tls):
+        """Why it can't be reached with these."""
+        docker.options["tls"] = tls
+        docker.write()
+        docker.restart()
+        return docker.state_of_backend()["error"]["message"]
+    with TlsFront(f"http://unix:{engine.socket}:", client_ca=cert) as front:
+        ca = str(front.ca)
+        docker.options.update(host=f"tcp://127.0.0.1:{front.port}", tls={"ca": ca, "cert": cert, "key": key})
+        docker.write()
+        docker.start()
+        sandbox = docker.start_sandbox()
+        engine.do(sandbox["id"], "pause")
+        docker.wait_status(sandbox["id"], "PAUSED")
+        assert "status 400" in refused(ca=ca)  # nginx's word for a client without a certificate
+        before = len(front.requests())
+        assert "certificate" in refused(cert=cert, key=key)
+        assert {status for _, _, status in front.requests()[before:]} <= {"400"}, "of the one before, at its end"
+        docker.options["host"] = engine.host
+        del docker.options["tls"]
+        docker.write()
+        docker.restart()
+
+
+def test_a_daemon_in_a_container_reaches_agents_at_its_host(make_docker, engine, monkeypatch):
+    """There "localhost" is the container's own: nothing listens there. Clients are told the URL as it is."""
+    docker = make_docker()
+    docker.options["bind_address"] = "127.0.0.2"
+    docker.write()
+    (docker.directory / "hosts").write_text("127.0.0.1 localhost\n127.0.0.2 host.docker.internal\n")
+    program = docker.directory / "sandboxd-in-a-container"
+    program.write_text("#!/bin/sh\nexec unshare --mount sh -c 'mount -t tmpfs none /run && touch /run/.containerenv && "
+                       f"mount --bind {docker.directory}/hosts /etc/hosts && exec {harness.SANDBOXD} \"$@\"' sh \"$@\"\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(harness, "SANDBOXD", program)
+    docker.start()
+    sandbox = docker.start_sandbox()
+    [url] = sandbox["exposed_urls"]
+    assert url["url"] == f"http://localhost:{url['port']}"
+    [bound] = engine.inspect(sandbox["id"])["NetworkSettings"]["Ports"]["8000/tcp"]
+    assert bound == {"HostIp": "127.0.0.2", "HostPort": str(url["port"])}
+    docker.restart("kill")
     assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
 
 

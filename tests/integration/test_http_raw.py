@@ -5,13 +5,13 @@ import random
 import re
 import socket
 import ssl
-import subprocess
 import threading
 import time
 
 import pytest
 
 from harness import AGENT, SLOWER, Client, Daemon, free_port, wait_until
+from tls_front import certificate
 
 
 @pytest.fixture(scope="module")
@@ -330,14 +330,6 @@ def test_a_port_that_is_taken_is_a_sentence_and_no_start(make_daemon):
         daemon.spawn()
         assert daemon.process.wait(20) == 1
         assert f"127.0.0.1:{s.getsockname()[1]}" in daemon.log() and "in use" in daemon.log()
-
-
-def certificate(directory, name):
-    cert, key = directory / f"{name}.pem", directory / f"{name}.key"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert],
-                   check=True, capture_output=True)
-    return cert, key
 
 
 def test_tls_and_its_reload(make_daemon):
