@@ -41,6 +41,7 @@ static struct {
     uint64_t now_ms;
     bool refuse_transfers;
     unsigned unanswered;
+    uint32_t random; /* 0: no jitter */
 } world;
 
 static uint64_t now_ms(void)
@@ -55,7 +56,8 @@ static int64_t now_us(void)
 
 static void fill(void *bytes, size_t len)
 {
-    memset(bytes, 0, len); /* no jitter */
+    assert_int_equal(len, sizeof world.random);
+    memcpy(bytes, &world.random, len);
 }
 
 static sbx_timer timer_start(struct sbx_backend *backend, uint64_t delay_us, sbx_callback fired, void *arg)
@@ -335,6 +337,20 @@ static void what_may_pass_is_tried_again_until_the_deadline(void **state)
     assert_int_equal(world.unanswered, 1); /* an answer is an answer */
 }
 
+/* Many that failed at once are not tried again at once, and none earlier than the API asked for. */
+static void tries_are_spread(void **state)
+{
+    (void)state;
+    for (unsigned attempt = 1; attempt < 40; attempt++) {
+        world.random = 0;
+        uint64_t most = api_backoff_ms(&api, attempt, 0);
+        assert_int_equal(most, attempt < 6 ? 200 << (attempt - 1) : 5000);
+        world.random = (uint32_t)(most / 2) - 1;
+        assert_int_equal(api_backoff_ms(&api, attempt, 0), most / 2 + 1);
+        assert_int_equal(api_backoff_ms(&api, attempt, 60000), 60000);
+    }
+}
+
 static void what_will_not_pass_is_not_tried_again(void **state)
 {
     (void)state;
@@ -450,6 +466,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(requests_wait_for_their_turn_in_order, begin, end),
         cmocka_unit_test_setup_teardown(one_that_gets_no_turn_ends_in_time, begin, end),
         cmocka_unit_test_setup_teardown(what_may_pass_is_tried_again_until_the_deadline, begin, end),
+        cmocka_unit_test_setup_teardown(tries_are_spread, begin, end),
         cmocka_unit_test_setup_teardown(what_will_not_pass_is_not_tried_again, begin, end),
         cmocka_unit_test_setup_teardown(it_waits_as_long_as_it_is_asked_to, begin, end),
         cmocka_unit_test_setup_teardown(a_zero_byte_in_an_answer_spoils_nothing_else, begin, end),
