@@ -11,7 +11,7 @@ enum {
     OPEN_MS = 5000, /* the host gives an opening 10 s */
     AGAIN_MS = 1000,
     LOST_AFTER = 2,
-    STARTING_LEAST_MS = 200,
+    STARTING_LEAST_MS = 50,
     STARTING_MOST_MS = 2000
 };
 
