@@ -158,7 +158,8 @@ static struct sbx_observation *write_copy(struct writer *writer, const struct sb
         .session_key = add_text(writer, report->session_key),
         .created_at_us = report->created_at_us > 0 ? report->created_at_us : 0,
         .agent_url = add_text(writer, agent_url(report)),
-        .flags = has_flags(report) ? report->flags & SBX_OBSERVED_KEY : 0,
+        .flags =
+            has_flags(report) ? report->flags & (SBX_OBSERVED_KEY | (over ? SBX_OBSERVED_UNUSED : 0)) : 0,
     };
     for (uint32_t i = 0; i < count; i++) {
         const char *name = add_text(writer, report->urls[i].name);

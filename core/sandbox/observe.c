@@ -98,6 +98,7 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
     }
     if (observation->state == SBX_STATE_RUNNING || observation->urls_count > 0)
         set_urls(sandbox, observation->urls, observation->urls_count, observation->agent_url);
+    sandbox->unused = observation->flags & SBX_OBSERVED_UNUSED;
     if (observation->state == SBX_STATE_ENDED || observation->state == SBX_STATE_FAILED)
         set_failure(sandbox, observation);
     else if (before == 0 || before == SBX_STATE_ENDED || before == SBX_STATE_FAILED)

@@ -88,6 +88,7 @@ struct sandbox {
     size_t urls_len;
     char *agent_url; /* where its health is asked, shown to nobody; NULL: the URL named AGENT_SERVER */
     struct sandbox_failure *failure; /* why it is, or last was, in ERROR; NULL: none */
+    bool unused;                     /* nothing ever ran in it */
 
     /* derived */
     enum sandbox_status status;

@@ -266,8 +266,9 @@ struct sandbox_wait *service_delete(struct service *service, const struct viewer
 /* Nothing of it is there to go on with. */
 static bool is_over(const struct sandbox *sandbox)
 {
-    bool failed = sandbox->status == SANDBOX_ERROR && !sandbox->begun && !(sandbox->wants & WANT_START);
-    return sandbox->phase == PHASE_IDLE && (failed || sandbox->status == SANDBOX_MISSING);
+    bool failed = sandbox->status == SANDBOX_ERROR && (!sandbox->begun || sandbox->unused);
+    return sandbox->phase == PHASE_IDLE && !(sandbox->wants & WANT_START) &&
+           (failed || sandbox->status == SANDBOX_MISSING);
 }
 
 static struct sandbox_wait *attach(struct sandbox *sandbox, const struct viewer *viewer, service_done done,

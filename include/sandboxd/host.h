@@ -64,6 +64,9 @@ struct sbx_url {
 
 /* `session_key` is the sandbox's key from now on, also where the host has a record: the technology chooses keys. */
 #define SBX_OBSERVED_KEY 1u
+/* ENDED, FAILED: nothing ever ran in it, so that it holds nothing of anybody's. A start of the same session over the
+ * runtime API makes another one in its place, where a resume would only fail again. */
+#define SBX_OBSERVED_UNUSED 2u
 
 /* One sandbox as it is now. The host copies it. Nonsense (an unknown state, an id of another form, texts
  * over 4 KiB or not in UTF-8, more than 16 URLs) is refused with a line in the log, and changes nothing. */

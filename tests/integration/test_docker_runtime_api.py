@@ -114,6 +114,16 @@ def test_a_pull_that_fails_is_the_sessions_error(docker, registry):
         assert response.json()["error"]["code"] == "IMAGE_NOT_FOUND", response
 
 
+def test_a_session_whose_program_could_never_run_is_started_anew(docker, engine):
+    docker.start()
+    wrong = {"image": AGENT_IMAGE, "session_id": "s", "command": "/no/such/program"}
+    assert docker.post("/runtime-api/start", body=json.dumps(wrong)).json()["error"]["code"] == "COMMAND_NOT_FOUND"
+    docker.restart("kill")
+    started = start(docker, **{**wrong, "command": "/sandbox-agent --port 60000"})
+    assert wait_running(docker, "s")["runtime_id"] == started["runtime_id"]
+    wait_until(lambda: len(engine.containers(docker.prefix)) == 1, what="the first one's container to be removed")
+
+
 def test_images_exist_here_or_in_their_registry(docker, engine, registry):
     there = registry.publish(engine, "there")
     docker.start()

@@ -259,5 +259,9 @@ void report_end(struct docker *docker, const struct container *container, bool s
     observation.exit_code = *container->facts.error ? -1 : container->facts.exit_code;
     observation.error = error;
     observation.log_tail = log_tail;
+    /* Its init may have run, and found no program to start. */
+    bool never_ran = container->facts.started_at_ns == 0 ||
+                     (error && strcmp(error->code, SBX_CODE_COMMAND_NOT_FOUND) == 0);
+    observation.flags = never_ran ? SBX_OBSERVED_UNUSED : 0;
     report(docker, &observation);
 }

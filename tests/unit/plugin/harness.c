@@ -31,6 +31,8 @@ static void on_report(void *arg, struct backend *backend, const struct sbx_obser
         buffer_add_format(&harness->seen, " log_tail=%s", observation->log_tail);
     if (observation->flags & SBX_OBSERVED_KEY)
         buffer_add_format(&harness->seen, " key=%s", observation->session_key);
+    if (observation->flags & SBX_OBSERVED_UNUSED)
+        buffer_add_text(&harness->seen, " unused");
     if (observation->agent_url)
         buffer_add_format(&harness->seen, " agent_url=%s", observation->agent_url);
     for (uint32_t i = 0; i < observation->urls_count; i++)

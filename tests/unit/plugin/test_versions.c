@@ -131,6 +131,28 @@ static void a_key_that_the_technology_chose_is_passed_on(void **state)
     RUN_UNTIL(harness, harness_count(harness, "t: report s1 3") == 2);
 }
 
+static void what_never_ran_is_told_of_what_has_ended_alone(void **state)
+{
+    struct harness *harness = *state;
+    struct backend *backend = trivial(harness, "{}");
+    struct sbx_observation report = {.size = sizeof report,
+                                     .state = SBX_STATE_RUNNING,
+                                     .sandbox_id = "s1",
+                                     .exit_code = -1,
+                                     .flags = SBX_OBSERVED_UNUSED};
+    for (uint32_t is = SBX_STATE_STARTING; is <= SBX_STATE_GONE; is++) {
+        report.state = is;
+        backend->abi.host->report(&backend->abi, &report);
+    }
+    char line[32];
+    snprintf(line, sizeof line, "t: report s1 %u", SBX_STATE_GONE);
+    RUN_UNTIL(harness, harness_saw(harness, line));
+    for (uint32_t is = SBX_STATE_STARTING; is <= SBX_STATE_GONE; is++) {
+        snprintf(line, sizeof line, "t: report s1 %u unused", is);
+        assert_int_equal(harness_saw(harness, line), is == SBX_STATE_ENDED || is == SBX_STATE_FAILED);
+    }
+}
+
 static void an_image_is_asked_for_where_the_plugin_can_tell(void **state)
 {
     struct harness *harness = *state;
@@ -208,6 +230,7 @@ int main(void)
         TEST(an_agent_url_is_passed_on_of_what_runs),
         TEST(urls_of_what_does_not_run_are_looked_at_in_1_1_reports_only),
         TEST(a_key_that_the_technology_chose_is_passed_on),
+        TEST(what_never_ran_is_told_of_what_has_ended_alone),
         TEST(an_image_is_asked_for_where_the_plugin_can_tell),
         TEST(a_prefix_of_ids_is_kept_with_its_instance),
         TEST(a_start_that_gets_on_may_take_longer_than_its_timeout),

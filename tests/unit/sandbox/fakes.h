@@ -57,6 +57,7 @@ void report(struct world *world, const char *sandbox, enum sbx_state state);
 void report_agent(struct world *world, const char *sandbox, enum sbx_state state, const char *agent_url);
 
 /* Reported with this flag and key, in STARTING or RUNNING. */
+void report_unused(struct world *world, const char *sandbox); /* ENDED, before anything ran */
 void report_key(struct world *world, const char *sandbox, enum sbx_state state, const char *key);
 
 /* Acknowledges every write that waits, with err (NULL: success). */

@@ -141,6 +141,34 @@ static void what_is_gone_makes_way_for_another(void **state)
     world_destroy(world);
 }
 
+static void what_ended_is_resumed_and_what_never_ran_makes_way(void **state)
+{
+    (void)state;
+    struct world *world = begin(0, OVER_LIMIT_PAUSE_OLDEST);
+    char id[64];
+    struct answer answer, another;
+    run_session(world, id);
+    report(world, id, SBX_STATE_ENDED);
+    assert_int_equal(get_session(world, "s")->status, SANDBOX_ERROR);
+    start_session(world, &answer);
+    flight_end(world, flight_find("resume", id), NULL);
+    assert_string_equal(answer.id, id);
+
+    report_unused(world, id);
+    assert_int_equal(get_session(world, "s")->status, SANDBOX_ERROR);
+    start_session(world, &another);
+    assert_null(get(world, id));
+    assert_null(flight_find("resume", id));
+    store_flush(world, NULL);
+    flight_end(world, flight_find("start", NULL), NULL);
+    assert_string_not_equal(another.id, id);
+    assert_string_equal(get_session(world, "s")->id, another.id);
+    flight_end(world, flight_find("remove", id), NULL);
+    store_flush(world, NULL);
+    assert_false(store_has(id, NULL));
+    world_destroy(world);
+}
+
 static void a_deleted_session_is_free_at_once(void **state)
 {
     (void)state;
@@ -339,6 +367,7 @@ int main(void)
         cmocka_unit_test(starts_of_one_session_share_their_failure),
         cmocka_unit_test(a_session_that_is_paused_is_resumed_by_a_start),
         cmocka_unit_test(what_is_gone_makes_way_for_another),
+        cmocka_unit_test(what_ended_is_resumed_and_what_never_ran_makes_way),
         cmocka_unit_test(a_deleted_session_is_free_at_once),
         cmocka_unit_test(a_start_is_not_answered_with_what_was_deleted_meanwhile),
         cmocka_unit_test(a_start_that_a_crash_cut_off_goes_on_with_its_own_spec),
