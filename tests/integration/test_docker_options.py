@@ -266,8 +266,9 @@ def test_a_daemon_in_a_container_reaches_agents_at_its_host(make_docker, engine,
     docker.write()
     (docker.directory / "hosts").write_text("127.0.0.1 localhost\n127.0.0.2 host.docker.internal\n")
     program = docker.directory / "sandboxd-in-a-container"
-    program.write_text("#!/bin/sh\nexec unshare --mount sh -c 'mount -t tmpfs none /run && touch /run/.containerenv && "
-                       f"mount --bind {docker.directory}/hosts /etc/hosts && exec {harness.SANDBOXD} \"$@\"' sh \"$@\"\n")
+    program.write_text("#!/bin/sh\nexec unshare --mount sh -c '"
+                       f"mount -t tmpfs none /run && mount --bind {docker.directory}/hosts /etc/hosts && "
+                       f"touch /run/.containerenv && exec {harness.SANDBOXD} \"$@\"' sh \"$@\"\n")
     program.chmod(0o755)
     monkeypatch.setattr(harness, "SANDBOXD", program)
     docker.start()

@@ -1,13 +1,18 @@
 """The remote backend of one daemon against the runtime API of another, whose sandboxes are processes: a whole life,
 users, pages, what the far one forgets, restarts of either, and a near one that dies or is reloaded while it waits."""
 
+import json
+import sys
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
 import pytest
 
-from daemon_pair import ADMIN, BATCH, FAR_ADMIN, FAR_KEY, HEADERS, VERBS, reach, url_of
+from agents import FAKE_AGENT, FakeAgent
+from daemon_pair import ADMIN, BATCH, FAR_ADMIN, FAR_KEY, HEADERS, VERBS, lasting_port, reach, url_of
+from fake_agent import event
 from harness import wait_until
 
 
@@ -51,6 +56,35 @@ def test_what_is_ready_at_once_is_not_asked_about_first(make_pair):
     pair.proxy.rule(BATCH, times=1000, until=gate)
     pair.near.start_sandbox(headers=ADMIN)
     gate.set()
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_what_agents_over_there_say_is_here(make_pair, public):
+    """They are polled, or report to the public_url that they are told of: both as those of any backend."""
+    address = f"127.0.0.1:{lasting_port()}"
+
+    def add_fake(config):
+        [agent] = config["specs"]
+        command = [sys.executable, "-B", str(FAKE_AGENT), "--port", "{port}"]
+        config["specs"].append({**agent, "id": "fake", "command": command})
+
+    def hear(config):
+        if public:
+            config["server"] = {"listen": [address], "public_url": f"http://{address}"}
+        config["events"] = {"polling_interval": "200ms"}
+    pair = make_pair(change_far=add_fake, change_near=hear)
+    agent = FakeAgent(pair.near.start_sandbox("fake", headers=HEADERS["ann"]))
+    conversation = str(uuid.uuid4())
+    if public:
+        batch = json.dumps([event(conversation, number) for number in range(3)])
+        agent.control(report={"conversation": conversation, "batches": [batch]})
+    else:
+        agent.has(conversation, 3)
+
+    def events(user):
+        return pair.near.get("/api/v1/events/search", headers=HEADERS[user]).json()["items"]
+    wait_until(lambda: len(events("ann")) == 3)
+    assert events("ann") == [event(conversation, number) for number in range(3)] and events("bob") == []
 
 
 # ---- whose they are, and in which order
