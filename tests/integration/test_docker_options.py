@@ -230,6 +230,25 @@ def test_another_container_port_is_for_new_sandboxes_alone(start):
     assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
 
 
+def test_what_is_left_out_is_as_in_the_seed(make_docker, engine):
+    """The image that OpenHands runs, as it runs it, and five of them at once."""
+    image = "ghcr.io/openhands/agent-server:latest-python"
+    engine.import_image(image, ['ENTRYPOINT ["/sandbox-agent"]'])
+    docker = make_docker()
+    del docker.config["specs"], docker.backend["max_sandboxes"], docker.options["exposed_ports"]
+    docker.write()
+    docker.start()
+    [spec] = docker.get("/api/v1/sandbox-specs/search").json()["items"]
+    assert (spec["id"], spec["command"], spec["backend"]) == (image, ["--port", "8000"], "docker")
+    oldest, *others = [docker.start_sandbox()["id"] for _ in range(6)]
+    docker.wait_status(oldest, "PAUSED")
+    assert [docker.sandbox(other)["status"] for other in others] == 5 * ["RUNNING"]
+    assert len(docker.sandbox(others[0])["exposed_urls"]) == 4
+    docker.remove_all()
+    docker.wait_clean()
+    engine.remove_image(image)
+
+
 def test_an_engine_over_tls(make_docker, engine):
     """Who it is is checked, and it is shown who we are."""
     docker = make_docker()
