@@ -62,6 +62,8 @@ test_in() {
         fail=$(grep -Ec '<testcase .*status="fail"' "$report")
         skip=$(grep -Ec '<testcase .*status="(notrun|disabled)"' "$report")
         count "$directory" $((run - fail - skip)) "$fail" "$skip"
+        # CTest shows nothing of what was skipped: each reason once.
+        sed -nE 's/^\t*(<system-out>)?(skipped: |SKIPPED )/\2/p' "$report" | sort -u
     else
         count "$directory" 0 1 0
     fi
