@@ -1,12 +1,15 @@
 """The whole life of a sandbox, through HTTP, with the process backend and a real agent."""
 
 import json
+import math
 import os
 import re
 import stat
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+from agents import metric
 from harness import AGENT, TEST_PLUGINS, Client, process_state, wait_until
 
 FIELDS = {"id", "created_by_user_id", "sandbox_spec_id", "status", "session_api_key", "exposed_urls", "created_at",
@@ -139,6 +142,19 @@ def test_a_slow_agent_is_starting_until_it_answers(make_daemon):
     assert sandbox["session_api_key"] is None and sandbox["exposed_urls"] is None
     running = daemon.wait_status(sandbox["id"], "RUNNING")
     assert running["session_api_key"] and running["exposed_urls"]
+
+
+def test_one_that_starts_is_looked_at_at_once_and_then_ever_later(make_daemon):
+    daemon = make_daemon()
+    daemon.add_spec("late", "--bind-delay", 60000)
+    daemon.write()
+    daemon.start()
+    begun = time.monotonic()
+    daemon.start_sandbox("late", wait="1s", status="STARTING")
+    checks = metric(daemon, "sandboxd_health_checks_total")
+    # One each ms, until a fifth of the time since the start is more than that.
+    most = 5 + math.log((time.monotonic() - begun) * 1000 / 5, 1.2)
+    assert most / 2 < checks < most + 2
 
 
 def test_a_wait_that_is_over_answers_with_starting(make_daemon):
