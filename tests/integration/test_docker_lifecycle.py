@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import urllib.parse
 
 import pytest
@@ -201,15 +202,20 @@ def test_owners_are_kept_and_containers_of_nobody_are_for_admins(make_docker, en
     docker.finish_headers = OPS
     docker.start()
     sandbox = docker.start_sandbox(headers=ANN)
+    assert sandbox["created_by_user_id"] == "ann"
     foreign = docker.prefix + "foreign"
     engine.run(foreign)
     wait_until(lambda: len(docker.everything(OPS)) == 2)
     assert [s["id"] for s in docker.everything(ANN)] == [sandbox["id"]]
     for verb in "pause", "resume":
         assert docker.post(f"/api/v1/sandboxes/{foreign}/{verb}", headers=ANN).status == 404
-    docker.restart("kill")
-    assert docker.wait_status(sandbox["id"], "RUNNING", ANN)["created_by_user_id"] == "ann"
-    assert docker.sandbox(foreign, ANN) is None and docker.sandbox(foreign, OPS)["created_by_user_id"] is None
+    for lost in False, True:  # its labels say what a lost state does not
+        docker.kill()
+        if lost:
+            shutil.rmtree(docker.config["state_dir"])
+        docker.start()
+        assert docker.wait_status(sandbox["id"], "RUNNING", ANN) == sandbox
+        assert docker.sandbox(foreign, ANN) is None and docker.sandbox(foreign, OPS)["created_by_user_id"] is None
 
 
 def test_logs_are_unframed_cut_and_followed(make_docker, engine):
