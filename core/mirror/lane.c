@@ -61,6 +61,7 @@ struct lane *lane_create(const struct mirror_deps *deps, const char *url)
     lane->deps = deps;
     lane->url = copy_text(url);
     make_key(url, lane->key);
+    lane->newest = -1;
     window_init(&lane->window);
     window_init(&lane->again);
     evtimer_assign(&lane->timer, loop_base(deps->loop), on_timer, lane);
@@ -208,21 +209,6 @@ static void start_from(struct lane *lane)
     step(lane);
 }
 
-static void last_known(void *arg, const struct sbx_error *err, int64_t seq)
-{
-    struct lane *lane = arg;
-    if (!answered(lane))
-        return;
-    if (err) {
-        try_later(lane);
-        step(lane);
-        return;
-    }
-    lane->place.told = seq;
-    save(lane);
-    start_from(lane);
-}
-
 static void loaded(void *arg, const struct sbx_error *err, const void *value, size_t len)
 {
     struct lane *lane = arg;
@@ -234,15 +220,32 @@ static void loaded(void *arg, const struct sbx_error *err, const void *value, si
     } else if (value && place_read(&lane->place, value, len)) {
         start_from(lane);
     } else {
-        lane->asked++;
-        store_events_last_seq(lane->deps->store, last_known, lane);
+        lane->place.told = lane->newest;
+        save(lane);
+        start_from(lane);
     }
 }
 
+static void newest_known(void *arg, const struct sbx_error *err, int64_t seq)
+{
+    struct lane *lane = arg;
+    if (!answered(lane))
+        return;
+    if (err)
+        try_later(lane);
+    else
+        lane->newest = seq;
+    step(lane);
+}
+
+/* The newest event first: what is reported once the configuration is in force comes to the store behind this question. */
 static void load(struct lane *lane)
 {
     lane->asked++;
-    store_get(lane->deps->store, lane_space, lane->key, loaded, lane);
+    if (lane->newest < 0)
+        store_events_last_seq(lane->deps->store, newest_known, lane);
+    else
+        store_get(lane->deps->store, lane_space, lane->key, loaded, lane);
 }
 
 /* ---- what is next --------------------------------------------------------------------------- */
