@@ -19,6 +19,7 @@ cd "$root" || exit 1
 exec </dev/null
 export LC_ALL=C.UTF-8
 jobs=$(nproc)
+tests_at_once=$((2 * jobs)) # most of their time they wait
 # The sanitizers of some releases can't cope with addresses as random as some kernels make them.
 layout=""
 ! setarch -R true 2>/dev/null || layout="setarch -R"
@@ -55,7 +56,7 @@ test_in() {
     report=$PWD/$directory/report.xml
     rm -f "$report"
     # shellcheck disable=SC2086 # a command with its options, or nothing
-    $layout ctest --test-dir "$directory" -j "$jobs" --no-tests=error --output-on-failure --output-junit "$report" "$@"
+    $layout ctest --test-dir "$directory" -j "$tests_at_once" --no-tests=error --output-on-failure --output-junit "$report" "$@"
     if [ -f "$report" ]; then
         local run fail skip
         run=$(grep -c '<testcase ' "$report")

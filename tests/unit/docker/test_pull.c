@@ -55,7 +55,7 @@ static void what_no_registry_can_have_is_no_name(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "", ":", ":tag", "@" DIGEST, "app:", "app@", "a b", "app\n", DIGEST, DIGEST + 7};
+        "", ":", ":tag", "@" DIGEST, "app:", "app@", "a b", "app\n", DIGEST, &DIGEST[7]};
     struct image_name name;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_false(image_name_parse(&name, cases[i]));
