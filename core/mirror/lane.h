@@ -27,7 +27,7 @@ struct lane {
     unsigned asked;            /* questions to the store without an answer yet */
     unsigned failures;         /* in a row, of sandboxes that are not held */
     uint64_t ready_ms;         /* when those are tried again, of clock_ms() */
-    int64_t newest;          /* event when it began, from which a new one goes on; -1: not known yet */
+    int64_t newest;            /* event when it began, from which a new one goes on; -1: not known yet */
     struct place place;
     struct window window; /* read, and not taken yet, of those */
     struct held *retried; /* the held sandbox whose turn it is; NULL: none */
