@@ -4,10 +4,10 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libevent-dev libcurl4
     libjson-c-dev libyaml-dev libsqlite3-dev libssl-dev"
 QUICKSTART_PACKAGES="curl"
 TEST_PACKAGES="libcmocka-dev clang clang-format clang-tidy llvm binutils procps curl ca-certificates openssl
-    util-linux python3 python3-pytest nginx-light"
+    util-linux python3 python3-pytest"
 # The docker backend's tests start an engine of their own, and a registry.
 DOCKER_TEST_PACKAGES="docker.io docker-registry iptables iproute2"
-BENCH_PACKAGES="wrk"
+BENCH_PACKAGES="nginx-light wrk"
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then

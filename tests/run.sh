@@ -95,29 +95,32 @@ fuzz() {
     count fuzz "$good" "$bad" 0
 }
 
-# Debian's engine and registry, where this machine has none and they can be had. No more of them is needed than their
-# programs: their services stay as they are, and are not started where they are new.
-install_docker() (
+# Debian's engine, registry and nginx, where this machine has none and they can be had. No more of them is needed than
+# their programs: their services stay as they are, and are not started where they are new.
+install_servers() (
     policy=/usr/sbin/policy-rc.d
-    command -v dockerd >/dev/null && command -v docker-registry >/dev/null && return 0
+    PATH=$PATH:/usr/sbin
+    wanted=""
+    command -v docker-registry >/dev/null || wanted="docker-registry iptables iproute2"
+    command -v dockerd >/dev/null || wanted=$DOCKER_TEST_PACKAGES # else somebody's dockerd stays
+    command -v nginx >/dev/null || wanted+=" nginx-light"
+    [ -n "$wanted" ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
-        echo "The docker tests are skipped: an engine of their own needs root."
+        echo "Not installed without root, so that tests are skipped: $wanted"
         return 0
     fi
     if [ ! -e "$policy" ]; then # invoke-rc.d(8): 101 is no
         trap 'rm -f "$policy"' EXIT
         printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
     fi
-    wanted=$DOCKER_TEST_PACKAGES
-    ! command -v dockerd >/dev/null || wanted="docker-registry iptables iproute2" # somebody else's dockerd stays
     # shellcheck disable=SC2086 # one word a package
-    install_packages $wanted || echo "Not installed, so the docker tests are skipped: $wanted"
+    install_packages $wanted || echo "Not installed, so that tests are skipped: $wanted"
 )
 
 say "Packages"
 # shellcheck disable=SC2086 # one word a package
 install_packages $BUILD_PACKAGES $TEST_PACKAGES && install_clang_runtime || exit 1
-install_docker
+install_servers
 
 if build build -DSANDBOXD_TESTS=ON; then
     test_in build
