@@ -209,16 +209,23 @@ static void start_from(struct lane *lane)
     step(lane);
 }
 
+static void newest_known(void *arg, const struct sbx_error *err, int64_t seq)
+{
+    struct lane *lane = arg;
+    if (answered(lane) && !err && lane->newest < 0)
+        lane->newest = seq;
+}
+
 static void loaded(void *arg, const struct sbx_error *err, const void *value, size_t len)
 {
     struct lane *lane = arg;
     if (!answered(lane))
         return;
-    if (err) {
+    if (!err && value && place_read(&lane->place, value, len)) {
+        start_from(lane);
+    } else if (err || lane->newest < 0) {
         try_later(lane);
         step(lane);
-    } else if (value && place_read(&lane->place, value, len)) {
-        start_from(lane);
     } else {
         lane->place.told = lane->newest;
         save(lane);
@@ -226,26 +233,13 @@ static void loaded(void *arg, const struct sbx_error *err, const void *value, si
     }
 }
 
-static void newest_known(void *arg, const struct sbx_error *err, int64_t seq)
-{
-    struct lane *lane = arg;
-    if (!answered(lane))
-        return;
-    if (err)
-        try_later(lane);
-    else
-        lane->newest = seq;
-    step(lane);
-}
-
-/* The newest event first: what is reported once the configuration is in force comes to the store behind this question. */
+/* Both are asked at once: what is reported, or let go, once the configuration is in force comes to the store behind
+ * them. The store answers in order. */
 static void load(struct lane *lane)
 {
-    lane->asked++;
-    if (lane->newest < 0)
-        store_events_last_seq(lane->deps->store, newest_known, lane);
-    else
-        store_get(lane->deps->store, lane_space, lane->key, loaded, lane);
+    lane->asked += 2;
+    store_events_last_seq(lane->deps->store, newest_known, lane);
+    store_get(lane->deps->store, lane_space, lane->key, loaded, lane);
 }
 
 /* ---- what is next --------------------------------------------------------------------------- */
