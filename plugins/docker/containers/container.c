@@ -279,15 +279,6 @@ static int64_t created_label(const struct sbx_json_api *json, const struct sbx_j
     return sound ? strtoll(label, NULL, 10) : 0;
 }
 
-static int64_t created_of(const struct sbx_json_api *json, const struct sbx_json *inspect,
-                          const struct sbx_json *labels)
-{
-    int64_t label = created_label(json, labels);
-    if (label > 0)
-        return label;
-    return (int64_t)(container_time_ns(json->string(json->get(inspect, "Created"), "")) / 1000);
-}
-
 int facts_from_inspect(struct facts *facts, const struct sbx_json_api *json, const struct sbx_json *inspect,
                        struct sbx_error *err)
 {
@@ -314,7 +305,10 @@ int facts_from_inspect(struct facts *facts, const struct sbx_json_api *json, con
     facts->backend = backend ? text_cut(backend) : NULL; /* cut or empty: still somebody else's */
     facts->owner = text_or(json->string(json->get(labels, LABEL_OWNER), NULL), OWNER_MAX, NULL);
     facts->working_dir = text_or(json->string(json->get(config, "WorkingDir"), NULL), FACTS_TEXT_MAX, "");
-    facts->created_at_us = created_of(json, inspect, labels);
+    facts->made_at_ns = container_time_ns(json->string(json->get(inspect, "Created"), ""));
+    facts->created_at_us = created_label(json, labels);
+    if (facts->created_at_us == 0)
+        facts->created_at_us = (int64_t)(facts->made_at_ns / 1000);
     facts->tty = json->boolean(json->get(config, "Tty"), 0) != 0;
     int64_t memory = json->integer(json->get(json->get(inspect, "HostConfig"), "Memory"), 0);
     facts->memory_limit = memory > 0 ? (uint64_t)memory : 0;

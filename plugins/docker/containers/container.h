@@ -46,12 +46,13 @@ struct facts {
     char id[ENGINE_ID_SIZE]; /* the engine's, 64 hexadecimal digits */
     char *name;              /* without the slash in front; the sandbox's id */
     enum container_state state;
-    char *spec_id;     /* the label, else the image's name, else "unknown" */
-    char *backend;     /* LABEL_BACKEND; NULL: not made by this plugin */
-    char *owner;       /* NULL: nobody's */
-    char *session_key; /* NULL: it has none */
-    char *working_dir; /* may be "" */
-    int64_t created_at_us;
+    char *spec_id;           /* the label, else the image's name, else "unknown" */
+    char *backend;           /* LABEL_BACKEND; NULL: not made by this plugin */
+    char *owner;             /* NULL: nobody's */
+    char *session_key;       /* NULL: it has none */
+    char *working_dir;       /* may be "" */
+    int64_t created_at_us;   /* the label, else made_at_ns */
+    uint64_t made_at_ns;     /* of the container; 0: not known */
     uint64_t started_at_ns;  /* since 1970-01-01 UTC; 0: never */
     uint64_t finished_at_ns; /* 0: never */
     int32_t exit_code;       /* 0 to 255; -1: not known */

@@ -11,7 +11,8 @@ enum {
     URLS_MAX = 16,      /* that the host takes */
     URL_SIZE = 2048,    /* the host takes 4 KiB */
     FOLDER_SIZE = 1024, /* percent-encoded; a longer one is left out */
-    KEY_SIZE = 3 * 256
+    KEY_SIZE = 3 * 256,
+    FIRST_RUN_S = 30 /* that a container may wait for its first start after it was made */
 };
 
 struct urls {
@@ -247,6 +248,16 @@ void report_starting(struct docker *docker, const struct facts *facts, const cha
     explicit_bzero(urls.text, sizeof urls.text[0] * urls.count);
 }
 
+/* Did nothing ever run in it? Its init may have run, and found no program to start; by a later start than the first the
+ * program may be gone that has left its files there. */
+static bool never_ran(const struct facts *facts, const struct sbx_error *error)
+{
+    if (facts->started_at_ns == 0)
+        return true;
+    return *facts->error == '\0' && error && strcmp(error->code, SBX_CODE_COMMAND_NOT_FOUND) == 0 &&
+           facts->started_at_ns < facts->made_at_ns + FIRST_RUN_S * UINT64_C(1000000000);
+}
+
 void report_end(struct docker *docker, const struct container *container, bool stopped,
                 const struct sbx_error *error, const char *log_tail)
 {
@@ -259,9 +270,6 @@ void report_end(struct docker *docker, const struct container *container, bool s
     observation.exit_code = *container->facts.error ? -1 : container->facts.exit_code;
     observation.error = error;
     observation.log_tail = log_tail;
-    /* Its init may have run, and found no program to start. */
-    bool never_ran = container->facts.started_at_ns == 0 ||
-                     (error && strcmp(error->code, SBX_CODE_COMMAND_NOT_FOUND) == 0);
-    observation.flags = never_ran ? SBX_OBSERVED_UNUSED : 0;
+    observation.flags = never_ran(&container->facts, error) ? SBX_OBSERVED_UNUSED : 0;
     report(docker, &observation);
 }
