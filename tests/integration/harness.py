@@ -25,7 +25,7 @@ TEST_PLUGINS = BUILD / "tests/plugins"
 SANITIZED = os.environ.get("SANDBOXD_SANITIZE", "")
 # Sanitizers make everything slower: bounds on time, not on behaviour, are multiplied by this.
 SLOWER = 5 if SANITIZED else 1
-TIMEOUT = 20 * SLOWER
+TIMEOUT = 60 * (2 if SANITIZED else 1)  # only what fails waits that long
 
 READY = re.compile(r"\bready\b")
 ADDRESS = re.compile(r"\[::1\]:\d+|127\.0\.0\.1:\d+|unix:[^\s,\"]+")

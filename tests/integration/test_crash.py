@@ -14,6 +14,7 @@ import time
 
 from harness import SANITIZED, wait_until
 
+LEAST_ROUNDS = 4 if SANITIZED else 21
 SECONDS = 45
 WORKERS = 4
 
@@ -118,7 +119,7 @@ def test_killed_again_and_again(make_daemon):
     daemon.write()
     known, failures, rounds = Known(), [], 0
     end = time.monotonic() + SECONDS
-    while time.monotonic() < end and not failures:
+    while (time.monotonic() < end or rounds < LEAST_ROUNDS or len(known.told) <= 5) and not failures:
         rounds += 1
         if rng.random() < 0.2:
             daemon.spawn()  # killed while it starts, or shortly after
@@ -144,7 +145,6 @@ def test_killed_again_and_again(make_daemon):
             thread.join()
     assert not failures, failures
     print(f"{rounds} rounds, {len(known.told)} sandboxes, {len(known.deleted)} deletions")
-    assert rounds > (3 if SANITIZED else 20) and len(known.told) > 5
 
     daemon.start()
     everything = {s["id"]: s for s in daemon.everything()}

@@ -95,7 +95,7 @@ def test_killed_again_and_again(make_docker, engine):
     docker.write()
     known, failures, rounds = Known(), [], 0
     end = time.monotonic() + SECONDS
-    while time.monotonic() < end and not failures:
+    while (time.monotonic() < end or rounds <= 3 or len(known.told) <= 3) and not failures:
         rounds += 1
         if rng.random() < 0.2:
             docker.spawn()  # killed while it starts, or shortly after
@@ -122,7 +122,6 @@ def test_killed_again_and_again(make_docker, engine):
             thread.join()
     assert not failures, failures
     print(f"{rounds} rounds, {len(known.told)} sandboxes, {len(known.deleted)} deletions")
-    assert rounds > 3 and len(known.told) > 3
 
     docker.start()
     docker.wait_available()
