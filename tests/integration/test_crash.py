@@ -15,7 +15,7 @@ import time
 from harness import SANITIZED, wait_until
 
 LEAST_ROUNDS = 4 if SANITIZED else 21
-SECONDS = 45
+SECONDS = 30
 WORKERS = 4
 
 
