@@ -101,7 +101,8 @@ static void retry_all(struct lane *lane)
         held->due_ms = 0;
 }
 
-/* What refused the messages may have been the secret: they are tried again at once. */
+/* What refused the messages may have been the secret: they are tried again at once, and so is the one under way,
+ * which was signed with the other. */
 void lane_set_secret(struct lane *lane, const char *secret)
 {
     bool same = secret && lane->secret ? strcmp(secret, lane->secret) == 0 : !secret && !lane->secret;
@@ -110,7 +111,9 @@ void lane_set_secret(struct lane *lane, const char *secret)
     wipe(lane->secret);
     lane->secret = copy_text(secret);
     retry_all(lane);
-    if (event_pending(&lane->timer, EV_TIMEOUT, NULL))
+    bool waits = lane->delivery.transfer || event_pending(&lane->timer, EV_TIMEOUT, NULL);
+    delivery_cancel(&lane->delivery);
+    if (waits)
         loop_arm_ms(&lane->timer, 0);
 }
 

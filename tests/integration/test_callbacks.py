@@ -183,6 +183,18 @@ def test_a_reload_neither_loses_nor_repeats_and_a_new_secret_counts_at_once(call
         talk.is_told(callback)
 
 
+def test_a_message_under_way_is_sent_again_with_the_new_secret(calling):
+    with CallbackServer(secret="old", status=lambda n: 200 if n else "hang") as callback:
+        daemon = calling(callback)
+        talk = Talk(daemon)
+        talk.goes_on(1)
+        wait_until(lambda: callback.came)
+        callback.secret = "new"
+        tell(daemon, [callback])
+        talk.is_told(callback)
+        assert metric(daemon, "sandboxd_callback_failures_total") == 0
+
+
 def test_what_is_too_old_is_let_go_and_what_a_callback_missed_by_that_is_counted(calling):
     port = free_port()
     with CallbackServer(port=port) as callback:
