@@ -304,13 +304,22 @@ def test_a_start_that_is_refused_leaves_nothing(api, remote):
     assert not remote.everything()
 
 
-def test_a_start_that_is_carried_out_when_it_was_given_up_leaves_nothing(api, make_remote):
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_start_that_is_carried_out_when_it_was_given_up_leaves_nothing(api, make_remote, killed):
     remote = make_remote(timeout="1s", start_sandbox_timeout="1s")
     gate = threading.Event()
     api.rule("^POST /start$", until=gate)
     response = remote.post("/api/v1/sandboxes")
     assert response.status == 504 and not remote.everything(), response
-    time.sleep(1.3)  # it was looked for twice meanwhile
+    looks = "^GET /sessions/(?!batch)"
+    if killed:
+        remote.wait_log("could not be removed yet")
+        remote.kill()
+        before = len(api.matching(looks))
+        remote.start()
+        wait_until(lambda: len(api.matching(looks)) >= before + 2)
+    else:
+        time.sleep(1.3)  # it was looked for twice meanwhile
     gate.set()
     wait_until(lambda: api.requests and not api.at_once)
     wait_until(lambda: not api.runtimes, what="the late runtime to be stopped")
@@ -355,8 +364,8 @@ def test_a_dead_api_slows_no_read_and_deletions_are_kept(api, remote):
     rule = api.rule("^POST /stop$", "cut before")
     remote.remove_sandbox(goes["id"])
     wait_until(lambda: rule.seen)
-    api.clear()
     api.down()
+    api.clear()
     wait_lost(remote)
     begun = time.monotonic()
     assert {s["id"]: s["status"] for s in remote.everything()} == {keeps["id"]: "RUNNING"}
