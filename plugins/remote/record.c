@@ -125,8 +125,10 @@ static void on_value(const struct sbx_error *error, const void *value, size_t le
     }
     if (value) {
         struct sandbox *sandbox = table_add(remote, reading->id);
-        if (!sandbox->recorded)
+        if (!sandbox->recorded) {
             record_read(&sandbox->record, remote->host->json, value, len);
+            sandbox->cut_ms = remote->host->now_ms(); /* by a crash, perhaps */
+        }
         sandbox->recorded = true;
         sandbox->loaded = load->number;
     }

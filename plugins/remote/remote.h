@@ -52,7 +52,7 @@ struct sandbox {
     unsigned busy;              /* operations of ours on it, which report it themselves */
     uint64_t touched; /* remote->turn when one of them reported it last: what was asked before is older */
     uint64_t loaded;  /* the number of the load that saw its record (record.c) */
-    uint64_t cut_ms;  /* when a start was asked for of which no answer came; 0: it is known what came of it */
+    uint64_t cut_ms;  /* when a start was asked for, perhaps, and not answered; 0: what came of it is known */
 };
 
 struct table {
