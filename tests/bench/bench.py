@@ -1,6 +1,6 @@
 """The figures of sandboxd: one line each, with the floor or the peer that was measured in the same run.
 
-usage: bench.py [--smoke] [PART…]: all parts, or those named (starts, reads, hanging, many, remote, events, memory, idle).
+usage: bench.py [--smoke] [PART…]: all parts, or those named (starts, reads, hanging, many, remote, events, pages, memory, idle).
 --smoke runs everything briefly and judges nothing. Otherwise the exit code is 1 where a bound is not kept. Those of the
 docker backend: docker_bench.py.
 """
@@ -235,11 +235,11 @@ def remote():
 # ---- what agents report
 
 
-def report_of(count, size):
+def report_of(count, size, one_time=False):
     """Events as agents have them, of `size` bytes each."""
     texts = []
     for number in range(count):
-        start = (f'{{"id":"{uuid.uuid4()}","timestamp":"2026-01-02T03:04:05.{number:06}","source":"agent",'
+        start = (f'{{"id":"{uuid.uuid4()}","timestamp":"2026-01-02T03:04:05.{0 if one_time else number:06}","source":"agent",'
                  '"kind":"MessageEvent","text":"')
         texts.append(start + "x" * (size - len(start) - 2) + '"}')
     return "[" + ",".join(texts) + "]"
@@ -286,6 +286,30 @@ def reported_events():
     close(made)
 
 
+def late_pages(one_time):
+    """How long the last of many pages take."""
+    made = daemon(trivial=True).start()
+    headers = {"X-Session-API-Key": made.start_sandbox()["session_api_key"]}
+    path, page_id, took = f"/api/v1/webhooks/events/{uuid.uuid4().hex}", "", []
+    with made.client() as client:
+        for _ in range(2 if SMOKE else 20):
+            client.post(path, body=report_of(1000, 200, one_time), headers=headers)
+
+        def turn():
+            nonlocal page_id
+            page_id = client.get(f"/api/v1/events/search?limit=100&page_id={page_id}").json()["next_page_id"]
+        while page_id is not None:
+            took.append(timed(turn))
+    close(made)
+    return middle(sorted(took[-20:]))
+
+
+def pages_of_events():
+    others, one_time = late_pages(False), late_pages(True)
+    figure("late pages of one time", f"{one_time:.2f} ms; of many times {others:.2f} ms: {one_time / others:.2f} of it, "
+           "at most 3", one_time <= 3 * others)
+
+
 # ---- memory and rest
 
 def memory():
@@ -322,7 +346,7 @@ def idle():
 
 
 PARTS = {"starts": starts_and_deletions, "reads": reads, "hanging": reads_while_health_checks_hang,
-         "many": search_among_many, "remote": remote, "events": reported_events, "memory": memory, "idle": idle}
+         "many": search_among_many, "remote": remote, "events": reported_events, "pages": pages_of_events, "memory": memory, "idle": idle}
 wanted = [argument for argument in sys.argv[1:] if not argument.startswith("-")] or PARTS
 if unknown := [part for part in wanted if part not in PARTS]:
     sys.exit(f"no such part: {unknown[0]}; there are {', '.join(PARTS)}")

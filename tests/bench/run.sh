@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tests/bench/run.sh [--smoke] [PART…]: builds, and prints one line a figure, each beside its floor or peer from the
 # same run. Ends with 0 when every figure keeps its bound. The parts are those of bench.py (starts, reads, hanging, many,
-# remote, events, memory, idle; some two minutes) and `docker` (some five minutes more; needs root and Debian's docker.io,
+# remote, events, pages, memory, idle; some two minutes) and `docker` (some five minutes more; needs root and Debian's docker.io,
 # and says so where it can't run). The machine should have nothing else to do.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

@@ -71,8 +71,9 @@ static int log_enabled(enum sbx_log_level level)
     return 1;
 }
 
-static void log_line(struct sbx_backend *public, enum sbx_log_level level, const char *sandbox_id,
-                     const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void log_line(struct sbx_backend *public,
+                                                           enum sbx_log_level level, const char *sandbox_id,
+                                                           const char *format, ...)
 {
     (void)public;
     assert_int_equal(level, SBX_LOG_DEBUG);

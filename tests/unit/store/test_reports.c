@@ -383,43 +383,6 @@ static void a_turn_is_bounded_and_says_where_it_ended(void **state)
     assert_false(page.more);
 }
 
-static uint64_t time_of_late_pages(const char *sandbox, bool one_time)
-{
-    enum { MANY = 20000, PAGES = 200 };
-    static struct store_new_event events[MANY];
-    static char ids[MANY][8];
-    for (int i = 0; i < MANY; i++) {
-        snprintf(ids[i], sizeof ids[i], "%d", i);
-        events[i] = (struct store_new_event){ids[i], NULL, one_time ? 5 : i, "1", 1};
-    }
-    struct store_report report = report_of(sandbox, sandbox);
-    report.max_bytes = 1 << 30;
-    report.events = events;
-    report.events_len = MANY;
-    assert_int_equal(send_report(&report).reported.stored, MANY);
-    struct store_event_filter filter = everything;
-    filter.all_owners = false;
-    filter.owner = sandbox;
-    filter.after = true;
-    filter.place = (struct store_place){one_time ? 5 : MANY - PAGES, last_seq() - PAGES};
-    uint64_t begun = clock_us();
-    for (int i = 0; i < PAGES; i++) {
-        struct found page = find_events(&filter, 1);
-        assert_int_equal(page.count, 1);
-        assert_int_equal(page.more, i < PAGES - 1);
-        filter.place = page.place;
-        filter.after = true;
-    }
-    return clock_us() - begun;
-}
-
-static void pages_of_one_time_are_found_as_fast_as_others(void **state)
-{
-    (void)state;
-    uint64_t others = time_of_late_pages("a", false);
-    assert_in_range(time_of_late_pages("b", true), 0, 10 * others);
-}
-
 static void a_large_answer_ends_early(void **state)
 {
     (void)state;
@@ -616,7 +579,6 @@ int main(void)
         TEST(pages_are_by_time_and_then_by_arrival_in_both_directions),
         TEST(filters_are_of_time_kind_and_conversation),
         TEST(a_turn_is_bounded_and_says_where_it_ended),
-        TEST(pages_of_one_time_are_found_as_fast_as_others),
         TEST(a_large_answer_ends_early),
         TEST(what_is_over_the_sandboxs_share_is_not_stored),
         TEST(what_follows_a_number_is_found_after_it_and_no_number_is_used_again_or_left_out),
