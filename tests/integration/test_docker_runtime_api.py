@@ -117,7 +117,8 @@ def test_a_pull_that_fails_is_the_sessions_error(docker, registry):
 def test_a_session_whose_program_could_never_run_is_started_anew(docker, engine):
     docker.start()
     wrong = {"image": AGENT_IMAGE, "session_id": "s", "command": "/no/such/program"}
-    assert docker.post("/runtime-api/start", body=json.dumps(wrong)).json()["error"]["code"] == "COMMAND_NOT_FOUND"
+    docker.post("/runtime-api/start", body=json.dumps(wrong))  # 200 where its init ran still when it was looked at
+    wait_until(lambda: (session(docker, "s")["error"] or {}).get("code") == "COMMAND_NOT_FOUND")
     docker.restart()  # a kill could come before its start is on disk as one that has ended, and have it done again
     started = start(docker, **{**wrong, "command": "/sandbox-agent --port 60000"})
     assert wait_running(docker, "s")["runtime_id"] == started["runtime_id"]
