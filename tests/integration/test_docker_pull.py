@@ -129,8 +129,9 @@ def test_always_pulls_again_and_never_does_not(begin, registry, engine, proxy):
 
 def test_one_pull_for_ten_starts_with_progress_and_longer_than_the_startup_timeout(begin, registry, engine, proxy):
     image = registry.publish(engine, "slow", padding=5 * MIB)
-    registry.proxy.rule("^GET /v2/slow/blobs", times=10, rate=MIB)
-    docker = begin(image, host=proxy.host, backend={"startup_timeout": f"{3 * SLOWER}s"})
+    registry.proxy.rule("^GET /v2/slow/blobs", times=10, rate=MIB // 2)
+    timeout = 8  # in which ten containers start also on a busy machine
+    docker = begin(image, host=proxy.host, backend={"startup_timeout": f"{timeout}s"})
     details = set()
     begun = time.monotonic()
     with ThreadPoolExecutor(10) as pool:
@@ -143,7 +144,7 @@ def test_one_pull_for_ten_starts_with_progress_and_longer_than_the_startup_timeo
         wait_until(over)
         started = {docker.wait_status(answer.result()["id"], "RUNNING")["id"] for answer in answers}
     took = time.monotonic() - begun
-    assert took > 3 * SLOWER or SLOWER > 1, "the registry was slow, or this proves nothing"
+    assert took > timeout, "the registry was slow, or this proves nothing"
     assert {s["id"] for s in docker.everything()} == started
     assert len(proxy.matching("^POST /images/create")) == 1
     assert any(re.search(r"\d.* [MK]iB", detail) for detail in details), details
