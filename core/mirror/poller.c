@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    TICK_MS = 500,
+    LOOK_AFTER_MS = 250,
     FIRST_DELAY_MS = 1000, /* between the first turns */
     LONGEST_DELAY_MS = 5 * 60 * 1000
 };
@@ -131,7 +131,7 @@ static struct agent *new_agent(struct poller *poller, const char *sandbox_id)
     map_put(&poller->agents, agent->sandbox_id, agent);
     uint32_t random;
     random_fill(&random, sizeof random);
-    loop_arm_ms(&agent->timer, random % at_most(TICK_MS, poller->interval_ms));
+    loop_arm_ms(&agent->timer, random % at_most(LOOK_AFTER_MS, poller->interval_ms));
     return agent;
 }
 
@@ -187,8 +187,11 @@ static void leave_agents(struct poller *poller, bool all)
     }
 }
 
-static void look(struct poller *poller)
+static void look(evutil_socket_t fd, short what, void *arg)
 {
+    (void)fd;
+    (void)what;
+    struct poller *poller = arg;
     struct agent *agent;
     struct mirror_agent running;
     for (size_t i = 0; (agent = map_next(&poller->agents, &i));)
@@ -202,13 +205,12 @@ static void look(struct poller *poller)
     leave_agents(poller, false);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+/* Many begin and end together: they are looked at together, a little later. */
+static void on_running_changed(void *arg)
 {
-    (void)fd;
-    (void)what;
     struct poller *poller = arg;
-    look(poller);
-    loop_arm_ms(&poller->tick, TICK_MS);
+    if (poller->interval_ms && !event_pending(&poller->look, EV_TIMEOUT, NULL))
+        loop_arm_ms(&poller->look, LOOK_AFTER_MS);
 }
 
 /* ---- the interface ---------------------------------------------------------------------------- */
@@ -223,7 +225,8 @@ struct poller *poller_create(const struct mirror_deps *deps, struct mirror *mirr
     map_init(&poller->agents);
     poller->last_waiting = &poller->first_waiting;
     poller->admit = (struct loop_task){.run = admit, .arg = poller};
-    evtimer_assign(&poller->tick, loop_base(deps->loop), on_tick, poller);
+    evtimer_assign(&poller->look, loop_base(deps->loop), look, poller);
+    service_listen(deps->service, on_running_changed, poller);
     return poller;
 }
 
@@ -233,7 +236,7 @@ void poller_commit(struct poller *poller, const struct config *next)
     if (interval == poller->interval_ms)
         return;
     poller->interval_ms = interval;
-    event_del(&poller->tick);
+    event_del(&poller->look);
     if (!interval) {
         leave_agents(poller, true);
         return;
@@ -242,14 +245,15 @@ void poller_commit(struct poller *poller, const struct config *next)
     for (size_t i = 0; (agent = map_next(&poller->agents, &i));)
         if (event_pending(&agent->timer, EV_TIMEOUT, NULL))
             loop_arm_ms(&agent->timer, next_delay_ms(agent));
-    loop_arm_ms(&poller->tick, 0);
+    loop_arm_ms(&poller->look, 0);
 }
 
 void poller_destroy(struct poller *poller)
 {
     if (!poller)
         return;
-    event_del(&poller->tick);
+    service_listen(poller->deps.service, NULL, NULL);
+    event_del(&poller->look);
     leave_agents(poller, true);
     for (struct agent *agent; (agent = poller->left);) {
         poller->left = agent->next_left;

@@ -22,7 +22,7 @@ struct poller {
     uint32_t interval_ms; /* 0: agent servers report by themselves */
     struct map agents;    /* by sandbox id */
     struct agent *left;   /* what is under way of them can't be cancelled */
-    struct event tick;    /* to see which agents run */
+    struct event look;    /* at which agents run, after that has changed */
     struct agent *first_waiting, **last_waiting;
     unsigned under_way; /* requests */
     struct loop_task admit;

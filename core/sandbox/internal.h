@@ -83,6 +83,9 @@ struct service {
     struct event first_timer; /* the checks have had their time */
     bool first_timer_over;
 
+    void (*running_changed)(void *arg); /* NULL: nobody listens */
+    void *running_changed_arg;
+
     bool stopping;
     void (*stopped)(void *arg);
     void *stopped_arg;
@@ -94,6 +97,7 @@ struct service {
 void service_log(enum log_level level, const struct sandbox *sandbox, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void service_check_stopped(struct service *service);
+void service_tell_running(const struct service *service);
 void service_check_prepared(struct service *service);
 /* A new, empty sandbox in the table, hidden. */
 struct sandbox *service_new_sandbox(struct service *service, struct home *home, const char *id,

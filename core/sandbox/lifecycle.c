@@ -263,6 +263,18 @@ void service_destroy(struct service *service)
 
 /* ---- what it tells ---- */
 
+void service_listen(struct service *service, void (*changed)(void *arg), void *arg)
+{
+    service->running_changed = changed;
+    service->running_changed_arg = arg;
+}
+
+void service_tell_running(const struct service *service)
+{
+    if (service->running_changed)
+        service->running_changed(service->running_changed_arg);
+}
+
 const struct table *service_table(const struct service *service)
 {
     return &service->table;

@@ -111,6 +111,8 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
         health_begin(sandbox);
     else if (moved)
         health_move(sandbox);
+    if (moved)
+        service_tell_running(sandbox->service);
 }
 
 /* Somebody else made it, or our record of it was lost. */

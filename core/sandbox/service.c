@@ -51,6 +51,8 @@ void service_forget(struct sandbox *sandbox)
                           .gone_ms = clock_ms()};
     if (!gone->id)
         abort();
+    if (sandbox->status == SANDBOX_RUNNING)
+        service_tell_running(service);
     table_remove(&service->table, sandbox);
     service_check_stopped(service);
 }

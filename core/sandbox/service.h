@@ -46,6 +46,10 @@ void service_destroy(struct service *service);
 
 const struct table *service_table(const struct service *service);
 
+/* `changed` is called whenever a sandbox begins or ceases to be RUNNING, or runs elsewhere, amid what makes it so: it
+ * takes note of it, and looks at the table on a later turn. One listener; NULL: none. */
+void service_listen(struct service *service, void (*changed)(void *arg), void *arg);
+
 /* ---- what clients ask for ---------------------------------------------------------------------
  *
  * Each call is answered once by its callback, never before it returned, unless it is given up: then never.

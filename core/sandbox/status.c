@@ -98,6 +98,8 @@ void sandbox_refresh(struct sandbox *sandbox)
     sandbox->json_len = sandbox->runtime_json_len = 0;
     if (before != sandbox->status)
         log_change(sandbox);
+    if ((before == SANDBOX_RUNNING) != (sandbox->status == SANDBOX_RUNNING))
+        service_tell_running(sandbox->service);
     wait_check(sandbox);
     quota_set_holds(sandbox, holds_room(sandbox));
     if (sandbox->status == SANDBOX_RUNNING && sandbox->quota->waiting > 0)

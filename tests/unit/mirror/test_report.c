@@ -19,6 +19,7 @@ static struct loop *loop;
 static struct pool *pool;
 static struct store *store;
 static struct mirror *mirror;
+static struct service *service;
 static struct config config;
 static char ann_name[] = "ann", one_id[] = "one", two_id[] = "two";
 static struct owner ann = {.name = ann_name};
@@ -44,7 +45,9 @@ static int setup(void **state)
     struct sbx_error err;
     store = store_open(loop, directory, &err);
     assert_non_null(store);
-    mirror = mirror_create(&(struct mirror_deps){.loop = loop, .pool = pool, .store = store});
+    service = service_create(&(struct service_deps){.loop = loop, .store = store});
+    mirror =
+        mirror_create(&(struct mirror_deps){.loop = loop, .pool = pool, .store = store, .service = service});
     config = (struct config){
         .refs = 1, .events_max_per_sandbox = UINT64_C(1) << 30, .events_retention_ms = 3600000};
     mirror_commit(mirror, &config);
@@ -59,6 +62,7 @@ static int teardown(void **state)
     if (pool)
         pool_destroy(pool);
     mirror_destroy(mirror);
+    service_destroy(service);
     store_close(store);
     loop_destroy(loop);
     DIR *dir = opendir(directory);
