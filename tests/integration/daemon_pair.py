@@ -3,6 +3,7 @@ through a proxy that breaks what it is told to."""
 
 import contextlib
 import json
+import os
 import random
 import socket
 import threading
@@ -11,7 +12,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
-from docker_proxy import Proxy
+from docker_proxy import FAULTS, Proxy, answer_of
 from harness import SLOWER, wait_until
 
 USERS = ("ann", "bob", "ops")  # of the near one; the last one is admin
@@ -250,3 +251,52 @@ def at_once(make_pair, cases, run, **options):
             done.result()
         except AssertionError as problem:
             raise AssertionError(f"{case}: {problem}") from problem
+
+
+# ---- a life in which the far one fails
+
+
+BROKEN = {
+    **{fault: {"fault": fault} for fault in FAULTS},
+    "a runtime of wrong types": {"answer": answer_of(
+        b'{"runtime_id": 7, "session_id": [], "url": {}, "session_api_key": false, "status": 3, "pod_status": [1]}')},
+    "another's runtime": {"answer": answer_of(
+        b'{"runtime_id": "r", "session_id": "another", "url": "http://127.0.0.1:1", "session_api_key": "not-its-key", '
+        b'"status": "running", "pod_status": "ready"}')},
+}
+
+
+def impatient(config):
+    """The near one waits half a second for an answer."""
+    config["backends"]["far"]["options"]["timeout"] = f"{500 * SLOWER}ms"
+
+
+def live_late(pair, verb, moment, before=None, after=None):
+    """A life of which one call is held up, at this moment of it, until the near one has waited long enough for it to
+    ask again, or to ask what has come of it. `before` and `after` that: signals to the far one."""
+    asked, went_on = f"{VERBS[verb]}|{LOOK}", threading.Event()
+
+    def tell(signal_number):
+        if signal_number:
+            os.kill(pair.far.pid, signal_number)
+
+    def hold_up():
+        seen = len(pair.proxy.matching(asked))
+        tell(before)
+        try:
+            wait_until(lambda: len(pair.proxy.matching(asked)) > seen, what="the next request")
+            went_on.set()
+        finally:
+            tell(after)
+    pair.proxy.rule(VERBS[verb], **{moment: hold_up})
+    pair.live()
+    assert went_on.wait(1 * SLOWER)
+
+
+def live_broken(pair, fault):
+    """A life in which what the far one says makes no sense, once in answer to each call."""
+    for calls in (VERBS.values(), (LOOK, BATCH)):  # an answer to each, and then what tells what came of it
+        rules = [pair.proxy.rule(call, **BROKEN[fault]) for call in calls]
+        pair.live()
+        assert all(rule.applied == 1 for rule in rules)
+    assert FAR_KEY not in pair.near.log()

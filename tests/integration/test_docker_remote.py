@@ -1,13 +1,13 @@
 """The remote backend of one daemon against the runtime API of another, whose sandboxes are containers: a whole life,
-restarts of either, and a far one that is killed in the middle of each call."""
+restarts of either, and a far one that is killed in the middle of each call, stands still, is late or makes no sense."""
 
 import contextlib
-import functools
+import signal
 from http.client import HTTPException
 
 import pytest
 
-from daemon_pair import ADMIN, VERBS, Killer, at_once, reach, url_of
+from daemon_pair import ADMIN, BROKEN, VERBS, Killer, at_once, impatient, live_broken, live_late, reach, url_of
 from docker_engine import ask_agent
 from harness import wait_until
 
@@ -20,9 +20,12 @@ def make_docker_pair(make_pair, make_docker):
     def use_default_ports(config):
         del config["backends"]["docker"]["options"]["exposed_ports"]
 
-    def bring_command(config):
-        config["specs"][0]["command"] = ["/sandbox-agent", "--port", "60000"]
-    return functools.partial(make_pair, make_docker, change_far=use_default_ports, change_near=bring_command)
+    def make(change_near=lambda config: None):
+        def bring_command(config):
+            config["specs"][0]["command"] = ["/sandbox-agent", "--port", "60000"]
+            change_near(config)
+        return make_pair(make_docker, change_far=use_default_ports, change_near=bring_command)
+    return make
 
 
 @pytest.fixture
@@ -88,3 +91,17 @@ def test_the_far_one_is_killed_in_the_middle_of_a_call(make_docker_pair, verb):
                 pair.proxy.rule(VERBS[verb], sent=lambda: killer.kill(moment))
             pair.live()
     at_once(make_docker_pair, MOMENTS, live)
+
+
+def test_the_far_one_stands_still_in_the_middle_of_a_call(make_docker_pair):
+    def live(pair, verb):
+        live_late(pair, verb, "sent", signal.SIGSTOP, signal.SIGCONT)
+    at_once(make_docker_pair, VERBS, live, change_near=impatient)
+
+
+def test_the_far_one_answers_when_nobody_waits_any_more(make_docker_pair):
+    at_once(make_docker_pair, VERBS, lambda pair, verb: live_late(pair, verb, "answered"), change_near=impatient)
+
+
+def test_what_the_far_one_says_is_broken(make_docker_pair):
+    at_once(make_docker_pair, list(BROKEN)[::4], live_broken)  # all of them: test_far_end_fails

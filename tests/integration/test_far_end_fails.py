@@ -10,27 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from daemon_pair import ADMIN, BATCH, CALLS, FAR_KEY, LOOK, VERBS, Killer, at_once, check_error
-from docker_proxy import FAULTS, answer_of
+from daemon_pair import (ADMIN, BATCH, BROKEN, CALLS, VERBS, Killer, at_once, check_error, impatient, live_broken,
+                         live_late)
 from harness import SANITIZED, SLOWER, process_state, wait_until
 
 # Milliseconds from the far one having a call to its death: what it does of it takes some 20.
 MOMENTS = [0, 1, 2, 4, 8, 16]
-
-BROKEN = {
-    **{fault: {"fault": fault} for fault in FAULTS},
-    "a runtime of wrong types": {"answer": answer_of(
-        b'{"runtime_id": 7, "session_id": [], "url": {}, "session_api_key": false, "status": 3, "pod_status": [1]}')},
-    "another's runtime": {"answer": answer_of(
-        b'{"runtime_id": "r", "session_id": "another", "url": "http://127.0.0.1:1", "session_api_key": "not-its-key", '
-        b'"status": "running", "pod_status": "ready"}')},
-}
-
-
-def impatient(config):
-    """The near one waits half a second for an answer."""
-    config["backends"]["far"]["options"]["timeout"] = f"{500 * SLOWER}ms"
-
 
 # ---- it dies
 
@@ -129,28 +114,6 @@ def test_deletions_promised_while_it_is_away_are_done_when_it_is_back(make_pair,
 # ---- it is late
 
 
-def live_late(pair, verb, moment, before=None, after=None):
-    """A life of which one call is held up, at this moment of it, until the near one has waited long enough for it to
-    ask again, or to ask what has come of it. `before` and `after` that: signals to the far one."""
-    asked, went_on = f"{VERBS[verb]}|{LOOK}", threading.Event()
-
-    def tell(signal_number):
-        if signal_number:
-            os.kill(pair.far.pid, signal_number)
-
-    def hold_up():
-        seen = len(pair.proxy.matching(asked))
-        tell(before)
-        try:
-            wait_until(lambda: len(pair.proxy.matching(asked)) > seen, what="the next request")
-            went_on.set()
-        finally:
-            tell(after)
-    pair.proxy.rule(VERBS[verb], **{moment: hold_up})
-    pair.live()
-    assert went_on.wait(1 * SLOWER)
-
-
 def test_it_stands_still_in_the_middle_of_a_call(make_pair):
     """Then it goes on, with what it had been asked for."""
     def live(pair, verb):
@@ -187,10 +150,4 @@ def test_answers_that_come_late_change_nothing_that_was_done_meanwhile(make_pair
 
 
 def test_what_it_says_is_broken(make_pair):
-    def live(pair, fault):
-        for calls in (VERBS.values(), (LOOK, BATCH)):  # an answer to each, and then what tells what came of it
-            rules = [pair.proxy.rule(call, **BROKEN[fault]) for call in calls]
-            pair.live()
-            assert all(rule.applied == 1 for rule in rules)
-        assert FAR_KEY not in pair.near.log()
-    at_once(make_pair, BROKEN, live)
+    at_once(make_pair, BROKEN, live_broken)
