@@ -5,7 +5,7 @@
  */
 #include "api.h"
 
-#include "answer.h"
+#include "common/document.h"
 #include "common/failure.h"
 #include "refusal.h"
 
@@ -13,13 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
 enum {
     DEFAULT_MAX_BODY = 4 * 1024 * 1024,
     PARSE_INLINE_MAX = 128 * 1024, /* more takes the loop milliseconds: it is parsed on the pool */
     LEAST_ATTEMPT_MS = 50,         /* less time than that is as good as none */
     BACKOFF_MS = 200,
-    BACKOFF_MAX_MS = 5000
+    BACKOFF_MAX_MS = 5000,
+    RETRY_AFTER_MAX_S = 3600
 };
 
 enum stage {
@@ -194,7 +197,7 @@ static void parsed(struct api_call *call)
 static void parse_run(void *arg)
 {
     struct api_call *call = arg;
-    call->document = answer_parse(call->api->host->json, call->text, call->text_len);
+    call->document = document_parse(call->api->host->json, call->text, call->text_len);
 }
 
 static void parse_done(void *arg)
@@ -210,21 +213,13 @@ static void take_body(struct api_call *call, const void *body, size_t len)
 {
     const struct sbx_host *host = call->api->host;
     call->text_len = len;
-    if (len > 0 && !(call->text = malloc(len))) {
-        failure_set(&call->error, SBX_ERR_INTERNAL, SBX_CODE_INTERNAL,
-                    "there is no memory for the answer to %s, of %zu bytes", call->what, len);
-        attempt_failed(call);
-        return;
-    }
-    if (len > 0)
+    if (len > PARSE_INLINE_MAX && (call->text = malloc(len))) {
         memcpy(call->text, body, len);
-    if (len > PARSE_INLINE_MAX) {
         call->stage = STAGE_PARSING;
         host->work(call->api->public, parse_run, parse_done, call);
         return;
     }
-    if (len > 0)
-        parse_run(call);
+    call->document = document_parse(host->json, body, len);
     parsed(call);
 }
 
@@ -254,6 +249,27 @@ static void take_failure(struct api_call *call, const struct sbx_error *why)
         api->unanswered(api->arg);
 }
 
+/* Of a header "Retry-After: …" (RFC 9110, section 10.2.3: seconds, or a date), how long that is from now, an hour at
+ * most; 0 for what is neither, for one that is over, and for every other header. */
+static uint64_t retry_after_ms(const char *header, int64_t now_us)
+{
+    static const char name[] = "Retry-After:";
+    if (strncasecmp(header, name, strlen(name)) != 0)
+        return 0;
+    const char *text = header + strlen(name);
+    text += strspn(text, " \t");
+    struct tm when = {0};
+    int64_t seconds = 0;
+    size_t digits = strspn(text, "0123456789");
+    if (digits > 0 && text[digits] == '\0')
+        seconds = digits > 9 ? RETRY_AFTER_MAX_S : strtol(text, NULL, 10);
+    else if (strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &when))
+        seconds = (int64_t)timegm(&when) - now_us / 1000000;
+    if (seconds > RETRY_AFTER_MAX_S)
+        seconds = RETRY_AFTER_MAX_S;
+    return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
+}
+
 static void on_head(sbx_transfer transfer, int status, const char *const *headers, void *arg)
 {
     (void)transfer;
@@ -261,7 +277,7 @@ static void on_head(sbx_transfer transfer, int status, const char *const *header
     struct api_call *call = arg;
     int64_t now_us = call->api->host->now_us();
     for (; *headers; headers++) {
-        uint64_t asked_ms = answer_retry_after_ms(*headers, now_us);
+        uint64_t asked_ms = retry_after_ms(*headers, now_us);
         if (asked_ms > 0)
             call->retry_after_ms = asked_ms;
     }

@@ -6,7 +6,7 @@
  *   act.c      pause and resume                     table.c    the sandboxes that are known
  *   remove.c   removal                              report.c   what the host is told
  *   ask.c      logs, images                         record.c   what the store has of them
- *   operation.c  what operations have in common     api.c      calls of the API; answer.c: what is answered
+ *   operation.c  what operations have in common     api.c      calls of the API
  *
  * Everything here belongs to the loop thread. The API is the truth about runtimes, the store about which ones are ours:
  * a record is there before a runtime is asked for, and goes last. A sandbox's id is its session_id.

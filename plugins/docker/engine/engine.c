@@ -6,8 +6,8 @@
  */
 #include "engine/engine.h"
 #include "common/bytes.h"
+#include "common/document.h"
 #include "common/failure.h"
-#include "containers/document.h"
 #include "engine/refusal.h"
 
 #include <inttypes.h>

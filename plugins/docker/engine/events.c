@@ -1,7 +1,7 @@
 /* events.c: see events.h. */
 #include "engine/events.h"
 
-#include "containers/document.h"
+#include "common/document.h"
 
 #include <stdlib.h>
 #include <string.h>

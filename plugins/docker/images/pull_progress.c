@@ -1,7 +1,7 @@
 /* pull_progress.c: see pull_progress.h. Owns the line that is not complete yet. */
 #include "images/pull_progress.h"
 
-#include "containers/document.h"
+#include "common/document.h"
 
 #include <inttypes.h>
 #include <stdio.h>

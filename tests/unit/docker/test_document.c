@@ -1,5 +1,5 @@
-/* test_document.c: the engine's JSON is read whatever anybody wrote into a label. */
-#include "containers/document.h"
+/* test_document.c: JSON of others is read whatever anybody wrote into a text of it. */
+#include "common/document.h"
 #include "plugin/json.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-/* document.c: see document.h. Owns the copy of a text that it has to change. */
-#include "containers/document.h"
+/* common/document.c: see document.h. Owns the copy of a text that it has to change. */
+#include "common/document.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ sbx_json *document_parse(const struct sbx_json_api *json, const char *text, size
     memcpy(copy, text, len);
     replace_zeros(copy, len);
     sbx_json *document = json->parse(copy, len, NULL);
-    explicit_bzero(copy, len); /* session keys stand in inspections */
+    explicit_bzero(copy, len); /* session keys stand in such documents */
     free(copy);
     return document;
 }
