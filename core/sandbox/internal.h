@@ -97,6 +97,7 @@ struct service {
 void service_log(enum log_level level, const struct sandbox *sandbox, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void service_check_stopped(struct service *service);
+/* To who listens (service_listen()): what runs, or where, has changed. */
 void service_tell_running(const struct service *service);
 void service_check_prepared(struct service *service);
 /* A new, empty sandbox in the table, hidden. */

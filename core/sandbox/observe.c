@@ -95,6 +95,7 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
         strcmp(sandbox->session_key, observation->session_key) != 0) {
         table_set_key(&sandbox->service->table, sandbox, observation->session_key);
         record_save(sandbox);
+        service_tell_running(sandbox->service);
     }
     if (observation->state == SBX_STATE_RUNNING || observation->urls_count > 0)
         set_urls(sandbox, observation->urls, observation->urls_count, observation->agent_url);

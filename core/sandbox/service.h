@@ -46,8 +46,8 @@ void service_destroy(struct service *service);
 
 const struct table *service_table(const struct service *service);
 
-/* `changed` is called whenever a sandbox begins or ceases to be RUNNING, or runs elsewhere, amid what makes it so: it
- * takes note of it, and looks at the table on a later turn. One listener; NULL: none. */
+/* `changed` is called whenever a sandbox begins or ceases to be RUNNING, or is reached elsewhere or by another key, amid
+ * what makes it so: it takes note of it, and looks at the table on a later turn. One listener; NULL: none. */
 void service_listen(struct service *service, void (*changed)(void *arg), void *arg);
 
 /* ---- what clients ask for ---------------------------------------------------------------------
