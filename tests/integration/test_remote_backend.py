@@ -312,14 +312,13 @@ def test_a_start_that_is_carried_out_when_it_was_given_up_leaves_nothing(api, ma
     response = remote.post("/api/v1/sandboxes")
     assert response.status == 504 and not remote.everything(), response
     looks = "^GET /sessions/(?!batch)"
+    before = len(api.matching(looks))
     if killed:
         remote.wait_log("could not be removed yet")
         remote.kill()
         before = len(api.matching(looks))
         remote.start()
-        wait_until(lambda: len(api.matching(looks)) >= before + 2)
-    else:
-        time.sleep(1.3)  # it was looked for twice meanwhile
+    wait_until(lambda: len(api.matching(looks)) >= before + 2)
     gate.set()
     wait_until(lambda: api.requests and not api.at_once)
     wait_until(lambda: not api.runtimes, what="the late runtime to be stopped")
