@@ -209,7 +209,9 @@ struct sandbox_wait *service_resume(struct service *service, const struct viewer
     struct sandbox *sandbox = find(service, viewer, id, err);
     if (!sandbox || check_serving(service, err) < 0 || check_there(sandbox, err) < 0)
         return NULL;
-    bool runs = sandbox->state == SBX_STATE_RUNNING || sandbox->state == SBX_STATE_STARTING;
+    /* In ERROR what was reported is doubtful: only its backend knows whether it runs still. */
+    bool runs = sandbox->status != SANDBOX_ERROR &&
+                (sandbox->state == SBX_STATE_RUNNING || sandbox->state == SBX_STATE_STARTING);
     bool will_run = sandbox->phase == PHASE_STARTING || sandbox->phase == PHASE_RESUMING ||
                     sandbox->phase == PHASE_WAITING || sandbox->wants & (WANT_START | WANT_RESUME);
     bool will_pause = sandbox->phase == PHASE_PAUSING || sandbox->phase == PHASE_STOPPING;

@@ -42,7 +42,7 @@ def make_daemon(request):
     try:
         for daemon in made:
             if failed:
-                print(f"---- the log of {daemon.directory}:\n{daemon.log()[-20000:]}")
+                daemon.show_log()
             else:
                 daemon.finish(daemon.finish_headers)
     finally:

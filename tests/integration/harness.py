@@ -25,6 +25,7 @@ TEST_PLUGINS = BUILD / "tests/plugins"
 SANITIZED = os.environ.get("SANDBOXD_SANITIZE", "")
 # Sanitizers make everything slower: bounds on time, not on behaviour, are multiplied by this.
 SLOWER = 5 if SANITIZED else 1
+READ_ANSWERED = re.compile(r": GET /\S+ 200 in [0-9]+ us$")
 TIMEOUT = 60 * (2 if SANITIZED else 1)  # only what fails waits that long
 
 READY = re.compile(r"\bready\b")
@@ -404,10 +405,15 @@ class Daemon:
             if kind is None:
                 self.finish()
         except BaseException:
-            print(f"---- the log of {self.directory}:\n{self.log()[-20000:]}")
+            self.show_log()
             raise
         finally:
             self.discard()
+
+    def show_log(self):
+        """For whoever reads of a failure: without the many reads of a test that waits."""
+        lines = [line for line in self.log().splitlines() if not READ_ANSWERED.search(line)]
+        print(f"---- the log of {self.directory}, without reads:", *lines[-200:], sep="\n")
 
     def discard(self):
         """Ends everything, whatever state it is in."""

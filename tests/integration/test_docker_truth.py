@@ -216,6 +216,23 @@ def test_a_listing_that_is_behind_the_events_is_not_believed(watched, proxy, eng
     watched.wait_status(sandbox["id"], "PAUSED", timeout=5 * SLOWER)
 
 
+def test_a_resume_before_the_listing_after_a_gap_starts_what_has_ended(watched, proxy, engine):
+    sandbox = watched.start_sandbox()
+    back, listed = threading.Event(), threading.Event()
+    gap = proxy.rule("^GET /version", until=back, times=1000)
+    listing = proxy.rule("^GET /containers/json", until=listed)
+    proxy.cut_all()
+    wait_until(lambda: gap.applied)
+    engine.do(sandbox["id"], "kill")
+    assert watched.wait_error(sandbox["id"], "UNHEALTHY")
+    back.set()
+    wait_until(lambda: listing.applied)
+    watched.act("resume", sandbox["id"])
+    again = watched.wait_status(sandbox["id"], "RUNNING")
+    listed.set()
+    assert again["session_api_key"] == sandbox["session_api_key"] and ask_agent(again, "/health").status == 200
+
+
 def test_a_name_that_others_use_again_is_seen_again(docker, engine):
     name = docker.prefix + "others"
     for _ in range(3):
