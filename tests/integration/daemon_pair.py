@@ -203,7 +203,7 @@ class Pair:
         assert after["session_api_key"] == sandbox["session_api_key"]
         reach(after)
         self.wait_same("RUNNING")
-        assert len(self.programs()) == 1
+        wait_until(lambda: len(self.programs()) == 1, what="one program: what a try has left goes in its time")
         self.act("delete", sandbox["id"])
         self.wait_nothing()
         self.near.wait_log(f"sandbox={sandbox['id']}: removed")
