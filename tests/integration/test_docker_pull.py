@@ -127,11 +127,10 @@ def test_always_pulls_again_and_never_does_not(begin, registry, engine, proxy):
     assert response.status >= 400 and response.json()["error"]["code"] == "IMAGE_NOT_FOUND"
 
 
-def test_one_pull_for_ten_starts_with_progress_and_longer_than_the_startup_timeout(begin, registry, engine, proxy):
-    image = registry.publish(engine, "slow", padding=5 * MIB)
+def test_one_pull_for_ten_starts_with_progress(begin, registry, engine, proxy):
+    image = registry.publish(engine, "slow", padding=2 * MIB)
     registry.proxy.rule("^GET /v2/slow/blobs", times=10, rate=MIB // 2)
-    timeout = 8  # in which ten containers start also on a busy machine
-    docker = begin(image, host=proxy.host, backend={"startup_timeout": f"{timeout}s"})
+    docker = begin(image, host=proxy.host, backend={"startup_timeout": "60s"})  # ten containers, on a busy machine
     details = set()
     begun = time.monotonic()
     with ThreadPoolExecutor(10) as pool:
@@ -144,12 +143,22 @@ def test_one_pull_for_ten_starts_with_progress_and_longer_than_the_startup_timeo
         wait_until(over)
         started = {docker.wait_status(answer.result()["id"], "RUNNING")["id"] for answer in answers}
     took = time.monotonic() - begun
-    assert took > timeout, "the registry was slow, or this proves nothing"
     assert {s["id"] for s in docker.everything()} == started
     assert len(proxy.matching("^POST /images/create")) == 1
     assert any(re.search(r"\d.* [MK]iB", detail) for detail in details), details
     lines = [line for line in docker.log().splitlines() if re.search(r"pull", line, re.I) and "slow" in line]
     assert 2 <= len(lines) <= took + 4, "one line a second, and its begin and end"
+
+
+def test_a_pull_may_take_longer_than_the_startup_timeout(begin, registry, engine):
+    image = registry.publish(engine, "long", padding=3 * MIB)
+    registry.proxy.rule("^GET /v2/long/blobs", times=10, rate=MIB // 2)
+    timeout = 5  # in which a container starts, also on a busy machine
+    docker = begin(image, backend={"startup_timeout": f"{timeout}s"})
+    begun = time.monotonic()
+    sandbox = docker.start_sandbox(wait=None, status=None)
+    docker.wait_status(sandbox["id"], "RUNNING")
+    assert time.monotonic() - begun > timeout, "the registry was slow, or this proves nothing"
 
 
 def test_a_pull_that_stands_still_ends_with_the_startup_timeout(begin, registry, engine):
