@@ -170,7 +170,8 @@ class Engine:
         return self.ask("POST", f"/containers/{name}/{verb}{query}")
 
     def remove(self, name):
-        self.call("DELETE", f"/containers/{name}?force=1&v=1")
+        response = self.call("DELETE", f"/containers/{name}?force=1&v=1")
+        assert response.status in (204, 404), response
 
     def run(self, name, command=("--port", "8000"), image=AGENT_IMAGE, **more):
         """Somebody else's container."""
@@ -277,7 +278,7 @@ class DockerDaemon(Daemon):
         """It is in ERROR for this reason. Before an end is known, its health check may have told of it."""
         def seen():
             sandbox = self.sandbox(sandbox_id)
-            return sandbox["status"] == "ERROR" and sandbox["error"]["code"] == code and sandbox
+            return sandbox and sandbox["status"] == "ERROR" and sandbox["error"]["code"] == code and sandbox
         return wait_until(seen, what=f"{code}, and not {self.sandbox(sandbox_id)}")
 
     def wait_available(self, available=True, timeout=None):

@@ -227,7 +227,8 @@ def test_logs_are_unframed_cut_and_followed(make_docker, engine):
     path = f"/api/v1/sandboxes/{sandbox['id']}/logs"
     response = docker.get(path)
     assert response.status == 200 and response.headers["Content-Type"].startswith("text/plain")
-    assert response.text.splitlines() == [f"line {i} of the agent's output" for i in range(1, 6)]
+    lines = [f"line {i} of the agent's output" for i in range(1, 6)]
+    wait_until(lambda: docker.get(path).text.splitlines() == lines, what="what the engine has yet to read of it")
     assert docker.get(path + "?tail=2").text.splitlines() == [f"line {i} of the agent's output" for i in (4, 5)]
     assert docker.get(f"/api/v1/sandboxes/{docker.prefix}nosuch/logs").status == 404
     with docker.client() as client:
@@ -246,12 +247,11 @@ def test_logs_are_unframed_cut_and_followed(make_docker, engine):
 
 def test_output_while_it_starts_is_logged_at_debug_level(make_docker):
     docker = make_docker()
-    docker.add_spec("talks", "--print", 3, "--bind-delay", 300)
+    docker.add_spec("talks", "--print", 3, "--bind-delay", 60000)
     docker.write()
     docker.start()
-    sandbox = docker.start_sandbox("talks")
-    assert re.search(rf"line 3 of the agent's output.*{sandbox['id']}|{sandbox['id']}.*line 3 of the agent's output",
-                     docker.log())
+    sandbox = docker.start_sandbox("talks", wait=None, status="STARTING")
+    docker.wait_log(rf"line 3 of the agent's output.*{sandbox['id']}|{sandbox['id']}.*line 3 of the agent's output")
 
 
 def test_the_health_check_of_a_hung_agent(docker):
