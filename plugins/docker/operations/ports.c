@@ -68,10 +68,15 @@ static void begin(struct choice *choice, struct docker *docker)
         take(choice, reserved->port);
 }
 
+/* How a port is tried. */
+enum trial {
+    TRIAL_STRICT, /* one that is bound and not listened on counts as taken; so does one in TIME-WAIT, for a minute */
+    TRIAL_AS_SERVER /* with SO_REUSEADDR (socket(7)), as the engine binds it, and most programs do */
+};
+
 /* Binds `port` (0: one of the kernel's choice) for a moment. The port; 0: somebody has it, or, for any port, it can't
- * be said. Without SO_REUSEADDR, so that a port which is bound and not listened on counts as taken. What else fails
- * (no descriptor left, a port below 1024) is no reason against a port: the engine will say. */
-static uint16_t bind_once(const struct choice *choice, uint16_t port)
+ * be said. What else fails (no descriptor left, a port below 1024) is no reason against a port: the engine will say. */
+static uint16_t bind_once(const struct choice *choice, uint16_t port, enum trial trial)
 {
     struct sockaddr_storage address = choice->address;
     socklen_t len = choice->address_len;
@@ -81,6 +86,8 @@ static uint16_t bind_once(const struct choice *choice, uint16_t port)
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return port;
+    if (trial == TRIAL_AS_SERVER)
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (bind(fd, (const struct sockaddr *)&address, len) != 0)
         port = errno == EADDRINUSE ? 0 : port;
     else if (port == 0 && getsockname(fd, (struct sockaddr *)&address, &len) == 0)
@@ -90,29 +97,37 @@ static uint16_t bind_once(const struct choice *choice, uint16_t port)
 }
 
 /* From a random one on through all of the range: the last free one is found too. 0: there is none. */
-static uint16_t from_range(const struct choice *choice, unsigned first, unsigned last)
+static uint16_t from_range(const struct choice *choice, unsigned first, unsigned last, enum trial trial)
 {
     uint32_t start;
     choice->docker->host->random(&start, sizeof start);
     unsigned count = last - first + 1;
     for (unsigned i = 0; i < count; i++) {
         uint16_t port = (uint16_t)(first + (start % count + i) % count);
-        if (!is_taken(choice, port) && (!choice->local || bind_once(choice, port) != 0))
+        if (!is_taken(choice, port) && (!choice->local || bind_once(choice, port, trial) != 0))
             return port;
     }
     return 0;
 }
 
+/* One where a connection has just ended is as good as any, but only where there is no other: what is strictly free is
+ * so for every program. */
+static uint16_t best_of_range(const struct choice *choice, unsigned first, unsigned last)
+{
+    uint16_t port = from_range(choice, first, last, TRIAL_STRICT);
+    return port != 0 ? port : from_range(choice, first, last, TRIAL_AS_SERVER);
+}
+
 static uint16_t any(const struct choice *choice)
 {
     for (unsigned i = 0; choice->local && i < KERNEL_TRIES; i++) {
-        uint16_t port = bind_once(choice, 0);
+        uint16_t port = bind_once(choice, 0, TRIAL_STRICT);
         if (port == 0)
             break;
         if (!is_taken(choice, port))
             return port;
     }
-    return from_range(choice, ANY_FIRST, ANY_LAST);
+    return best_of_range(choice, ANY_FIRST, ANY_LAST);
 }
 
 static int choose(struct choice *choice, const struct exposed_port *port, uint16_t *chosen,
@@ -120,7 +135,7 @@ static int choose(struct choice *choice, const struct exposed_port *port, uint16
 {
     unsigned first = port->first > 0 ? port->first : ANY_FIRST,
              last = port->first > 0 ? port->last : ANY_LAST;
-    *chosen = port->first > 0 ? from_range(choice, first, last) : any(choice);
+    *chosen = port->first > 0 ? best_of_range(choice, first, last) : any(choice);
     if (*chosen == 0) {
         failure_set(err, SBX_ERR_LIMIT, SBX_CODE_PORTS_EXHAUSTED, "no port from %u to %u is free for %s",
                     first, last, port->name);
@@ -135,7 +150,7 @@ static int choose(struct choice *choice, const struct exposed_port *port, uint16
 static int check_fixed(const struct choice *choice, const struct exposed_port *port, struct sbx_error *err)
 {
     if (!is_taken(choice, port->container_port) &&
-        (!choice->local || bind_once(choice, port->container_port) != 0))
+        (!choice->local || bind_once(choice, port->container_port, TRIAL_AS_SERVER) != 0))
         return 0;
     failure_set(
         err, SBX_ERR_LIMIT, SBX_CODE_PORTS_EXHAUSTED,

@@ -101,6 +101,25 @@ static int bind_some(const char *address, uint16_t *port)
     return fd;
 }
 
+/* A port on which a server had a connection, which it ended first: in TIME-WAIT for the next minute. */
+static uint16_t end_connection(void)
+{
+    struct sockaddr_in where = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof where;
+    char byte;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&where, sizeof where), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&where, &len), 0);
+    assert_int_equal(connect(client, (const struct sockaddr *)&where, sizeof where), 0);
+    close(accept(listener, NULL, NULL));
+    assert_int_equal(recv(client, &byte, 1, 0), 0);
+    close(client);
+    close(listener);
+    return ntohs(where.sin_port);
+}
+
 static uint16_t inside[2], outside[2];
 static struct sbx_error error;
 
@@ -215,6 +234,21 @@ static void a_port_is_looked_at_on_the_address_that_it_is_published_on(void **st
     close(fd);
 }
 
+static void connections_that_have_ended_are_in_the_way_of_none(void **state)
+{
+    (void)state;
+    uint16_t port = end_connection();
+    world->inside_container = false;
+    world->options.ports_len = 1;
+    ranges(port, port);
+    assert_int_equal(choose(), 0);
+    assert_int_equal(outside[0], port);
+    ports_release(world, outside);
+    world->options.host_network = true;
+    world->options.ports[0].container_port = port;
+    assert_int_equal(choose(), 0);
+}
+
 static void an_address_that_this_host_does_not_have_is_for_the_engine_to_judge(void **state)
 {
     (void)state;
@@ -287,6 +321,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_port_of_another_program_is_left_alone_where_that_can_be_seen,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_port_is_looked_at_on_the_address_that_it_is_published_on, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(connections_that_have_ended_are_in_the_way_of_none, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_address_that_this_host_does_not_have_is_for_the_engine_to_judge,
                                         set_up, tear_down),
