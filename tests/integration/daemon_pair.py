@@ -1,11 +1,8 @@
 """Two real daemons of the tests: a far one that serves its runtime API, and a near one whose remote backend asks it,
 through a proxy that breaks what it is told to."""
 
-import contextlib
 import json
 import os
-import random
-import socket
 import threading
 import time
 import urllib.request
@@ -13,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
 from docker_proxy import FAULTS, Proxy, answer_of
-from harness import SLOWER, wait_until
+from harness import SLOWER, free_port, wait_until
 
 USERS = ("ann", "bob", "ops")  # of the near one; the last one is admin
 HEADERS = {user: {"X-API-Key": f"key-of-{user}-at-the-near-one"} for user in USERS}
@@ -25,15 +22,6 @@ VERBS = {verb: f"^POST /runtime-api/{verb}$" for verb in ("start", "pause", "res
 LOOK = r"^GET /runtime-api/sessions/(?!batch)"
 BATCH = r"^GET /runtime-api/sessions/batch\?"
 CALLS = {**VERBS, "look": LOOK, "batch": BATCH}
-
-
-def lasting_port():
-    """A free port that the kernel gives nobody by itself, so that it is free again after a restart."""
-    while True:
-        with contextlib.suppress(OSError), socket.socket() as s:
-            port = random.randrange(30100, 32768)
-            s.bind(("127.0.0.1", port))
-            return port
 
 
 def url_of(sandbox, name="AGENT_SERVER"):
@@ -70,7 +58,7 @@ class Pair:
 
     @staticmethod
     def serve(far, change):
-        far.config["server"]["listen"] = [f"127.0.0.1:{lasting_port()}"]
+        far.config["server"]["listen"] = [f"127.0.0.1:{free_port()}"]
         far.config["runtime_api"] = {"enabled": True}
         far.config["auth"] = {"keys": [{"user": "near", "key": FAR_KEY},
                                        {"user": "operator", "key": FAR_ADMIN["X-API-Key"], "role": "admin"}]}

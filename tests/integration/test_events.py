@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from agents import Reporter
-from harness import wait_until
+from harness import free_port, wait_until
 
 KEYS = {user: f"{user}-secret-key-00001" for user in ("ann", "bob", "ops")}
 ANN, BOB, OPS = ({"X-API-Key": KEYS[user]} for user in ("ann", "bob", "ops"))
@@ -182,11 +182,11 @@ def test_what_one_sandbox_may_store_is_bounded(make_daemon):
 
 def test_what_was_answered_is_there_once_after_kills(make_daemon):
     """Agents report the same events over and over, in any order, while the daemon is killed under them."""
-    daemon = make_daemon().start()
-    sandboxes = [daemon.start_sandbox() for _ in range(3)]
-    port = daemon.port
-    daemon.config["server"]["listen"] = [f"127.0.0.1:{port}"]
+    daemon = make_daemon()
+    daemon.config["server"]["listen"] = [f"127.0.0.1:{free_port()}"]
     daemon.write()
+    daemon.start()
+    sandboxes = [daemon.start_sandbox() for _ in range(3)]
     conversations = {sandbox["id"]: uuid.uuid4().hex for sandbox in sandboxes}
     stored, over = set(), threading.Event()
 

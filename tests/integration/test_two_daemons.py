@@ -11,9 +11,9 @@ from http.client import HTTPException
 import pytest
 
 from agents import FAKE_AGENT, FakeAgent
-from daemon_pair import ADMIN, BATCH, FAR_ADMIN, FAR_KEY, HEADERS, VERBS, lasting_port, reach, url_of
+from daemon_pair import ADMIN, BATCH, FAR_ADMIN, FAR_KEY, HEADERS, VERBS, reach, url_of
 from fake_agent import event
-from harness import wait_until
+from harness import free_port, wait_until
 
 
 def test_a_whole_life(pair):
@@ -61,7 +61,7 @@ def test_what_is_ready_at_once_is_not_asked_about_first(make_pair):
 @pytest.mark.parametrize("public", [False, True])
 def test_what_agents_over_there_say_is_here(make_pair, public):
     """They are polled, or report to the public_url that they are told of: both as those of any backend."""
-    address = f"127.0.0.1:{lasting_port()}"
+    address = f"127.0.0.1:{free_port()}"
 
     def add_fake(config):
         [agent] = config["specs"]
