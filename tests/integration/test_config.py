@@ -149,7 +149,6 @@ def test_what_is_no_configuration_is_refused_in_milliseconds(text):
     code, said, took = check(text)
     assert code == 1 and said.startswith("sandboxd.yaml"), said[:2000]
     assert len(said) < 20000
-    # The bound is for reading it: a plain --version is what starting the program costs on this machine.
     assert took < 0.25 * SLOWER, f"{took * 1000:.0f} ms"
 
 
