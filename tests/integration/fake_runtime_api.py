@@ -14,6 +14,8 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from harness import free_port
+
 KEY = "runtime-api-key-of-the-tests"
 
 
@@ -62,7 +64,7 @@ class FakeRuntimeApi:
         self.refused = 0  # for that
         self.most_at_once = self.at_once = 0
         self.open = set()
-        self.host, self.port, self.server = host, 0, None
+        self.host, self.port, self.server = host, free_port(), None
         self.up()
 
     # ---- the server
@@ -93,7 +95,6 @@ class FakeRuntimeApi:
             do_POST = do_GET
 
         self.server = Server((self.host, self.port), Handler)
-        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def down(self):
@@ -151,31 +152,32 @@ class FakeRuntimeApi:
             self.most_at_once = max(self.most_at_once, self.at_once)
             rule = next((rule for rule in list(self.rules) if rule.applies(call)), None)
         try:
-            self.obey(handler, rule, call, target, body)
+            answer = self.obey(handler, rule, call, target, body)
         finally:
             with self.lock:
-                self.at_once -= 1
+                self.at_once -= 1  # before the client can know of it, and ask for more
+        if answer:
+            self.answer(handler, *answer)
+        else:
+            self.cut(handler)
 
     def obey(self, handler, rule, call, target, body):
+        """The answer: its status, body and headers; None: there is none."""
         if rule and rule.until:
             rule.until.wait(60)
         if rule and rule.delay:
             time.sleep(rule.delay)
         if rule and rule.fault == "cut before":
-            self.cut(handler)
-            return
+            return None
         if rule and rule.status:
-            self.answer(handler, rule.status, rule.body, rule.headers)
-            return
+            return rule.status, rule.body, rule.headers
         if handler.headers.get("X-API-Key") != self.key:
-            self.answer(handler, 401, {"detail": f"wrong key {handler.headers.get('X-API-Key')}"})
-            return
+            return 401, {"detail": f"wrong key {handler.headers.get('X-API-Key')}"}
         query = parse_qs(target.query)
         most, status, refusal = self.too_many
         if len(query.get("ids", [])) > most:
             self.refused += 1
-            self.answer(handler, status, refusal)
-            return
+            return status, refusal
         with self.lock:
             status, result = self.carry_out(call, query, json.loads(body) if body else None)
             text = json.dumps(result).encode()
@@ -183,15 +185,10 @@ class FakeRuntimeApi:
             time.sleep(rule.late)
         fault = rule.fault if rule else None
         if fault == "cut after":
-            self.cut(handler)
-        elif fault == "garbage":
-            self.answer(handler, status, b'{"runtime_id": "abc", "sta')
-        elif fault == "huge":
-            self.answer(handler, status, b'["' + b"x" * (80 << 20) + b'"]')
-        elif fault == "empty":
-            self.answer(handler, status, b"")
-        else:
-            self.answer(handler, status, text)
+            return None
+        if fault == "huge":
+            return status, b'["' + b"x" * (80 << 20) + b'"]'
+        return status, {"garbage": b'{"runtime_id": "abc", "sta', "empty": b""}.get(fault, text)
 
     @staticmethod
     def cut(handler):
