@@ -33,6 +33,20 @@ class Known:
         with self.lock:
             return [i for i in self.told if i not in self.asked]
 
+    def begin(self, sandbox_id):
+        """A pause or resume is asked for."""
+        with self.lock:
+            fact = self.told[sandbox_id]
+            fact["status"], fact["alone"] = None, fact["under_way"] == 0
+            fact["under_way"] += 1
+
+    def end(self, sandbox_id, status):
+        """`status`: what was acknowledged; None: nothing. Of two calls at once it is not known which one counts."""
+        with self.lock:
+            fact = self.told[sandbox_id]
+            fact["under_way"] -= 1
+            fact["status"] = status if fact["alone"] and not fact["under_way"] else None
+
 
 def work(daemon, known, rng, over):
     """One client until the daemon is killed."""
@@ -51,7 +65,7 @@ def work(daemon, known, rng, over):
                 status, sandbox = call("POST", "/api/v1/sandboxes" + rng.choice(["", "?wait=5s"]))
                 if status == 200:
                     with known.lock:
-                        known.told[sandbox["id"]] = {"key": sandbox["session_api_key"], "status": None}
+                        known.told[sandbox["id"]] = {"key": sandbox["session_api_key"], "status": None, "under_way": 0}
                         if sandbox["status"] == "RUNNING":
                             known.told[sandbox["id"]]["status"] = "RUNNING"
                             known.ports.add(sandbox["exposed_urls"][0]["port"])
@@ -68,14 +82,14 @@ def work(daemon, known, rng, over):
                     known.deleted.add(sandbox_id)
             elif choice < 0.9:
                 verb = rng.choice(["pause", "resume"])
-                with known.lock:
-                    # Two at once on one sandbox: which one counts is not known.
-                    known.told[sandbox_id]["status"] = None
-                    known.told[sandbox_id]["calls"] = calls = known.told[sandbox_id].get("calls", 0) + 1
-                status, answer = call("POST", f"/api/v1/sandboxes/{sandbox_id}/{verb}")
-                with known.lock:
-                    if status == 200 and known.told[sandbox_id]["calls"] == calls:
-                        known.told[sandbox_id]["status"] = {"pause": "PAUSED", "resume": "RUNNING"}[verb]
+                known.begin(sandbox_id)
+                acknowledged = None
+                try:
+                    status, _ = call("POST", f"/api/v1/sandboxes/{sandbox_id}/{verb}")
+                    if status == 200:
+                        acknowledged = {"pause": "PAUSED", "resume": "RUNNING"}[verb]
+                finally:
+                    known.end(sandbox_id, acknowledged)
             else:
                 with known.lock:
                     gone = set(known.deleted)
