@@ -69,6 +69,9 @@ class CallbackServer:
         url = f"http://127.0.0.1:{self.server.server_address[1]}{PATH}"
         return {"url": url, **({"secret": self.secret} if self.secret else {})}
 
+    def status_of(self, _, number):
+        return self.status(number)
+
     def is_right(self, message):
         signature = self.secret and "sha256=" + hmac.new(self.secret.encode(), message.body, hashlib.sha256).hexdigest()
         return (message.headers["X-Sandboxd-Signature"] == signature and message.path == PATH
@@ -77,7 +80,8 @@ class CallbackServer:
     def take(self, handler):
         message = Message(handler)
         with self.lock:
-            status = "close" if self.over.is_set() else self.status(len(self.came))  # over: a connection that was kept
+            # over: on a connection that was kept
+            status = "close" if self.over.is_set() else self.status_of(message, len(self.came))
             self.came.append(message)
             if not self.is_right(message):
                 self.wrong.append(message)
