@@ -101,9 +101,8 @@ def test_what_finds_no_room_waits_its_turn_and_says_so(limited):
     order = []
 
     def all_ran():
-        for i in ids:
-            if i not in order and daemon.sandbox(i)["status"] in ("RUNNING", "PAUSED"):
-                order.append(i)
+        begun_ones = {s["id"] for s in daemon.everything() if s["status"] in ("RUNNING", "PAUSED")}  # at one time
+        order.extend(i for i in ids if i in begun_ones and i not in order)
         return len(order) == 3
     wait_until(all_ran)
     assert order == ids
