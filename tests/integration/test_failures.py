@@ -32,7 +32,7 @@ def test_a_program_that_ends_at_once_says_so_at_once(make_daemon):
     daemon.start()
     begun = time.monotonic()
     sandbox = daemon.start_sandbox("dies", status="ERROR")
-    assert time.monotonic() - begun < 1 * SLOWER, "at once, and not after a timeout"
+    assert time.monotonic() - begun < 10 * SLOWER, "at once, and not after startup_timeout"
     assert sandbox["error"]["code"] == "EXITED" and sandbox["error"]["exit_code"] == 7
     assert "no luck today" in sandbox["error"]["log_tail"]
     assert sandbox["error"]["message"] and "retryable" in sandbox["error"]
@@ -90,16 +90,16 @@ def test_an_agent_killed_by_a_signal(daemon):
 
 def test_an_agent_that_is_never_ready_times_out_with_its_tail(make_daemon):
     daemon = make_daemon()
-    daemon.local["startup_timeout"] = "1s"
+    daemon.local["startup_timeout"] = f"{SLOWER}s"
     daemon.add_spec("never", "--bind-delay", 600000, "--print", 3)
     daemon.write()
     daemon.start()
     begun = time.monotonic()
     sandbox = daemon.start_sandbox("never", wait="1s", status=None)
     failed = daemon.wait_status(sandbox["id"], "ERROR")
-    assert 0.9 < time.monotonic() - begun < 3 * SLOWER
+    assert 0.9 * SLOWER < time.monotonic() - begun < 10 * SLOWER
     assert failed["error"]["code"] == "HEALTH_TIMEOUT"
-    assert "within 1 s (startup_timeout); the last time: " in failed["error"]["message"], failed
+    assert f"within {SLOWER} s (startup_timeout); the last time: " in failed["error"]["message"], failed
     assert "refused" in failed["error"]["message"], failed
     assert failed["error"]["log_tail"]
     assert failed["session_api_key"] is None

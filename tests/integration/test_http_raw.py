@@ -17,10 +17,16 @@ from tls_front import certificate
 @pytest.fixture(scope="module")
 def server():
     with Daemon() as daemon:
-        daemon.config["server"].update(max_body="4KiB", header_timeout="1s", max_connections=50)
+        daemon.config["server"].update(max_body="4KiB", max_connections=50)
         daemon.write()
         daemon.start()
         yield daemon
+
+
+@pytest.fixture
+def impatient(make_daemon):
+    """It waits a second for a head."""
+    return make_daemon(lambda config: config["server"].update(header_timeout="1s")).start()
 
 
 def statuses(received):
@@ -181,9 +187,9 @@ def test_expect_continue(server):
     assert statuses(ask(server, "GET /health HTTP/1.1", HOST, "Expect: miracles")) == [417]
 
 
-def test_a_client_that_dawdles_over_its_head_is_cut_off(server):
+def test_a_client_that_dawdles_over_its_head_is_cut_off(impatient):
     begun = time.monotonic()
-    with socket.create_connection(("127.0.0.1", server.port), 30) as s:
+    with socket.create_connection(("127.0.0.1", impatient.port), 30) as s:
         s.settimeout(0.05)
         received, closed = b"", False
         for byte in b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"a" * 10000:
@@ -202,10 +208,10 @@ def test_a_client_that_dawdles_over_its_head_is_cut_off(server):
     assert statuses(received) in ([408], [])
 
 
-def test_a_client_that_dawdles_over_its_body_is_cut_off(server):
+def test_a_client_that_dawdles_over_its_body_is_cut_off(impatient):
     begun = time.monotonic()
-    received = server.raw(b"POST /api/v1/sandboxes/x/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf",
-                          timeout=60)
+    received = impatient.raw(b"POST /api/v1/sandboxes/x/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf",
+                             timeout=60)
     assert statuses(received) == [408] and time.monotonic() - begun < 30
 
 

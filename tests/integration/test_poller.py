@@ -49,7 +49,7 @@ def test_a_new_conversation_is_seen_within_seconds_at_the_default_interval(polli
     daemon = polling("15s")
     agent, conversation = start_agent(daemon), new_id()
     agent.has(conversation, 1)
-    wait_count(daemon, 1, timeout=3 * SLOWER)
+    wait_count(daemon, 1, timeout=10)
 
 
 def test_thousands_of_events_are_read_page_by_page_and_then_only_what_is_new(polling):
@@ -101,8 +101,8 @@ def test_many_agents_are_asked_at_once_and_slow_ones_hold_up_nobody(polling):
     begun = time.monotonic()
     for number in range(1, 6):
         quick.has(conversation, number)
-        wait_count(daemon, number, timeout=3 * SLOWER)
-    assert time.monotonic() - begun < 8 * SLOWER
+        wait_count(daemon, number)
+    assert time.monotonic() - begun < 15  # the slow ones are given up after 20 s
 
 
 @pytest.mark.parametrize("mode", ["garbage", "huge", "no_page", "same_page", "endless", "strings"])
@@ -164,6 +164,12 @@ def test_a_program_that_is_no_agent_server_is_no_warning(make_daemon):
     assert "warn" not in daemon.log()
 
 
+def let_pass(daemon, checks):
+    """So many health checks, of which there are three for each poll."""
+    enough = metric(daemon, "sandboxd_health_checks_total") + checks
+    wait_until(lambda: metric(daemon, "sandboxd_health_checks_total") >= enough, what=f"{checks} health checks")
+
+
 def test_public_url_ends_the_polling_and_its_removal_begins_it(polling):
     daemon = polling()
     agent, conversation = start_agent(daemon), new_id()
@@ -173,15 +179,16 @@ def test_public_url_ends_the_polling_and_its_removal_begins_it(polling):
     daemon.config["server"]["public_url"] = "http://127.0.0.1:9"
     daemon.write()
     daemon.reload()
-    wait_until(lambda: metric(daemon, "sandboxd_agent_polls_total") is not None)
+    let_pass(daemon, 10)  # and with them what was under way
     agent.control(clear=True)
     agent.has(conversation, 2)
+    let_pass(daemon, 10)
+    assert agent.control()["asked"] == []
     del daemon.config["server"]["public_url"]
     daemon.write()
-    asked = agent.control()["asked"]
     daemon.reload()
     wait_count(daemon, 2)
-    assert not asked and alive(pid)
+    assert alive(pid)
 
 
 def test_the_session_key_is_in_no_log(polling):

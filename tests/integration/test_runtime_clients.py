@@ -136,8 +136,8 @@ def test_the_remote_workspace_starts_polls_pauses_and_comes_back(daemon):
 
 def test_the_remote_workspace_brings_a_command_as_one_text(daemon):
     workspace = RemoteWorkspace(daemon, "w", "agent", f"{AGENT} --port '{{port}}' --print 7").enter()
-    output = daemon.get(f"/api/v1/sandboxes/{workspace.runtime_id}/logs", headers=Runtime.headers).text
-    assert len(output.splitlines()) >= 7
+    path = f"/api/v1/sandboxes/{workspace.runtime_id}/logs"
+    wait_until(lambda: len(daemon.get(path, headers=Runtime.headers).text.splitlines()) >= 7, what="what it says")
 
 
 def test_the_remote_workspace_is_told_why_it_failed(daemon):

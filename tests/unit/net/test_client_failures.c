@@ -61,7 +61,7 @@ static void a_refused_connection_is_reported_at_once(void **state)
         struct call *call = call_get("http://user:secret@%s:%d/path?key=secret", hosts[i], port);
         assert_fails(call, SBX_ERR_UNAVAILABLE, "Connection refused");
         assert_string_equal(call->err.message, url("%s:%d: Connection refused", hosts[i], port));
-        assert_true(clock_ms() - before < 1000); /* no timeout was waited for */
+        assert_true(clock_ms() - before < 4000); /* no timeout was waited for: the least is 5 s */
         call_free(call);
     }
     close(fd);
