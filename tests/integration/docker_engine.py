@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BUILD, SLOWER, Client, Daemon, Response, UnixConnection, wait_until
+from harness import BUILD, SLOWER, TIMEOUT, Client, Daemon, Response, UnixConnection, wait_until
 
 STATIC_AGENT = BUILD / "bin/sandbox-agent-static"
 ISOLATED = os.environ.get("SANDBOXD_ISOLATED")
@@ -281,8 +281,9 @@ class DockerDaemon(Daemon):
             return sandbox and sandbox["status"] == "ERROR" and sandbox["error"]["code"] == code and sandbox
         return wait_until(seen, what=f"{code}, and not {self.sandbox(sandbox_id)}")
 
-    def wait_available(self, available=True, timeout=None):
-        wait_until(lambda: (self.get("/ready").status == 200) == available, timeout or 20 * SLOWER,
+    def wait_available(self, available=True):
+        """It has listed its sandboxes, too; where many are being started, the engine lets it wait."""
+        wait_until(lambda: (self.get("/ready").status == 200) == available, TIMEOUT,
                    "/ready " + ("again" if available else "to say that the engine is lost"))
 
     def discard(self):

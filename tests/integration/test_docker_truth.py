@@ -102,7 +102,7 @@ def test_a_frozen_engine(docker, engine):
     with engine.frozen():
         read_all(docker, sandbox["id"])
         assert docker.sandbox(sandbox["id"])["status"] == "RUNNING"
-        docker.wait_available(False, timeout=60)
+        docker.wait_available(False)
         assert_unavailable(docker.post("/api/v1/sandboxes"))
         assert docker.sandbox(sandbox["id"])["status"] == "RUNNING", "its agent answers its health check all the same"
     within(1, lambda: docker.get("/ready").status == 200, "the engine goes on, which is seen")
