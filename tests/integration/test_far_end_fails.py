@@ -67,6 +67,18 @@ def test_many_starts_and_ends_while_it_dies_again_and_again(pair):
 
 # ---- it is away
 
+CHANGES = "|".join(VERBS[verb] for verb in ("start", "pause", "resume"))
+
+
+def quickest(read, times=3):
+    """Seconds: what holds up each of them, and not what a busy machine does to one."""
+    took = []
+    for _ in range(times):
+        begun = time.monotonic()
+        read()
+        took.append(time.monotonic() - begun)
+    return min(took)
+
 
 @pytest.mark.parametrize("how", ["dead", "standing still"])
 def test_deletions_promised_while_it_is_away_are_done_when_it_is_back(make_pair, how):
@@ -85,21 +97,21 @@ def test_deletions_promised_while_it_is_away_are_done_when_it_is_back(make_pair,
     for restart in (False, True):
         if restart:
             pair.near.restart("kill")
-        begun = time.monotonic()
         seen = {s["id"]: s for s in pair.near_all()}
-        assert time.monotonic() - begun < 0.5 * SLOWER, "a read waited for the far end"
+        assert quickest(pair.near_all) < 0.5 * SLOWER, "reads wait for the far end"
         if restart:  # nothing was heard of them since
             assert {s["error"]["code"] for s in seen.values()} == {"BACKEND_UNAVAILABLE"}
             assert set(seen) == {stays["id"], paused["id"]}
         else:
             assert {i: s["status"] for i, s in seen.items()} == {stays["id"]: "RUNNING", paused["id"]: "PAUSED"}
             assert seen[stays["id"]]["session_api_key"] == stays["session_api_key"]
-        for method, path in (("POST", "/api/v1/sandboxes"), ("POST", f"/api/v1/sandboxes/{stays['id']}/pause"),
-                             ("POST", f"/api/v1/sandboxes/{paused['id']}/resume")):
-            begun = time.monotonic()
-            response = pair.near.request(method, path, headers=ADMIN)
+        asked = len(pair.proxy.matching(CHANGES))
+        for path in ("/api/v1/sandboxes", f"/api/v1/sandboxes/{stays['id']}/pause",
+                     f"/api/v1/sandboxes/{paused['id']}/resume"):
+            response = pair.near.post(path, headers=ADMIN)
             check_error(response)
-            assert response.status == 503 and time.monotonic() - begun < 0.5 * SLOWER, response
+            assert response.status == 503, response
+        assert len(pair.proxy.matching(CHANGES)) == asked, "a far end that is known to be away was asked"
     if how == "dead":
         pair.far.start()
     else:
