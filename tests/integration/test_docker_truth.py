@@ -10,7 +10,7 @@ import pytest
 
 from docker_engine import AGENT_IMAGE, ask_agent, within
 from docker_proxy import answer_of
-from harness import SLOWER, wait_until
+from harness import wait_until
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_what_somebody_else_does_is_seen_at_once(docker, engine):
         within(1, lambda s=status: docker.sandbox(name)["status"] == s, f"{verb} is seen")
         assert docker.sandbox(name)["error"] is None
         engine.do(name, back)
-        docker.wait_status(name, "RUNNING", timeout=2 * SLOWER)
+        docker.wait_status(name, "RUNNING")
     assert docker.sandbox(name) == sandbox
     engine.do(name, "kill")
     within(1, lambda: docker.sandbox(name)["status"] != "RUNNING", "the kill is seen")
@@ -197,7 +197,7 @@ def test_a_change_that_could_not_be_looked_at_is_seen_all_the_same(watched, prox
     rule = proxy.rule(f"^GET /containers/{sandbox['id']}/json", **options)
     engine.do(sandbox["id"], "pause")
     wait_until(lambda: rule.applied == 1)
-    watched.wait_status(sandbox["id"], "PAUSED", timeout=5 * SLOWER)
+    watched.wait_status(sandbox["id"], "PAUSED")
 
 
 def test_a_listing_that_is_behind_the_events_is_not_believed(watched, proxy, engine):
@@ -213,7 +213,7 @@ def test_a_listing_that_is_behind_the_events_is_not_believed(watched, proxy, eng
     paused = time.time()
     wait_until(lambda: int(time.time()) > int(paused))  # the stream that begins then only repeats the event
     later.set()
-    watched.wait_status(sandbox["id"], "PAUSED", timeout=5 * SLOWER)
+    watched.wait_status(sandbox["id"], "PAUSED")
 
 
 def test_a_resume_before_the_listing_after_a_gap_starts_what_has_ended(watched, proxy, engine):
