@@ -60,4 +60,10 @@ static inline bool health_good(const struct health *health)
     return health->answered && health->failures < 2;
 }
 
+/* It did not answer in time, or has stopped to. */
+static inline bool health_bad(const struct health *health)
+{
+    return !health_good(health) && (health->answered || health->timed_out);
+}
+
 #endif

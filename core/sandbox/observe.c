@@ -161,6 +161,8 @@ static void take_over_start(struct sandbox *sandbox, const struct sbx_observatio
     sandbox->begun = true;
     sandbox->again = false;
     sandbox->wants &= ~WANT_START;
+    if (sandbox->wants & WANT_PAUSE) /* which needs no room */
+        quota_stop_waiting(sandbox);
     record_save(sandbox);
 }
 
@@ -197,7 +199,8 @@ void service_observe(struct service *service, struct home *home, const struct sb
     }
     if (observation->state == SBX_STATE_STARTING && is_left_over(sandbox))
         return;
-    if (!sandbox->begun && !sandbox->deleting && sandbox->phase == PHASE_IDLE)
+    if (!sandbox->begun && !sandbox->deleting &&
+        (sandbox->phase == PHASE_IDLE || sandbox->phase == PHASE_WAITING))
         take_over_start(sandbox, observation);
     else if (sandbox->unsaved)
         record_save(sandbox);

@@ -242,6 +242,8 @@ static void resume_ended(void *arg, const struct sbx_error *err, const char *res
     struct sandbox *sandbox = arg;
     if (!err && sandbox->state != SBX_STATE_RUNNING && sandbox->state != SBX_STATE_STARTING)
         look_for(sandbox);
+    else if (!err && health_bad(&sandbox->health))
+        health_begin(sandbox); /* it ran all the time, and has as long to answer as one that was started */
     act_ended(sandbox, WAIT_RESUMED, err);
 }
 

@@ -18,9 +18,8 @@ static enum sandbox_status status_while_running(const struct sandbox *sandbox)
         return sandbox->status == SANDBOX_RUNNING ? SANDBOX_RUNNING : SANDBOX_ERROR;
     if (!home_health_path(sandbox->home) || health_good(&sandbox->health))
         return SANDBOX_RUNNING;
-    if (sandbox->health.answered || sandbox->health.timed_out)
-        return SANDBOX_ERROR;
-    return SANDBOX_STARTING;
+    bool is_resumed = sandbox->phase == PHASE_WAITING || sandbox->phase == PHASE_RESUMING;
+    return health_bad(&sandbox->health) && !is_resumed ? SANDBOX_ERROR : SANDBOX_STARTING;
 }
 
 bool sandbox_is_silent(const struct sandbox *sandbox)

@@ -131,42 +131,6 @@ static void over_limit_reject_answers_at_once(void **state)
     world_destroy(world);
 }
 
-static void resuming_what_runs_pauses_nothing(void **state)
-{
-    (void)state;
-    struct world *world = begin(1, OVER_LIMIT_PAUSE_OLDEST);
-    char id[64];
-    struct answer answer = {0};
-    struct sbx_error err;
-    start_one(world, id);
-    assert_non_null(service_resume(world->service, &anybody, id, answered, &answer, &err));
-    world_turn(world);
-    assert_true(answer.given && !answer.failed);
-    assert_int_equal(flight_count("pause") + flight_count("resume"), 0);
-    world_destroy(world);
-}
-
-static void what_runs_again_by_itself_does_not_wait_for_room_any_more(void **state)
-{
-    (void)state;
-    struct world *world = begin(1, OVER_LIMIT_PAUSE_OLDEST);
-    char first[64], second[64];
-    struct answer answer = {0};
-    struct sbx_error err;
-    start_one(world, first);
-    report(world, first, SBX_STATE_PAUSED);
-    start_one(world, second);
-    assert_non_null(service_resume(world->service, &anybody, first, answered, &answer, &err));
-    world_turn(world);
-    assert_string_equal(flight_find("pause", NULL)->sandbox, second);
-    report(world, first, SBX_STATE_RUNNING);
-    assert_int_equal(get(world, first)->status, SANDBOX_RUNNING);
-    assert_null(get(world, first)->detail);
-    flight_end(world, flight_find("pause", NULL), NULL);
-    assert_int_equal(flight_count("resume"), 0);
-    world_destroy(world);
-}
-
 static void a_pause_during_a_start_follows_it(void **state)
 {
     (void)state;
@@ -410,37 +374,6 @@ static void health_makes_it_running_failing_twice_an_error_and_back(void **state
     world_destroy(world);
 }
 
-/* Its container may have ended while nobody could tell. */
-static void whether_what_does_not_answer_needs_a_resume_is_for_its_backend_to_say(void **state)
-{
-    (void)state;
-    struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
-    struct answer answer = {0};
-    struct sbx_error err;
-    char id[64];
-    world->backend.health_path = "/alive";
-    world_begin(world);
-    flight_end(world, flight_find("list", NULL), NULL);
-    start_one(world, id);
-    agent_answer(world, id, 200);
-    flight_end(world, flight_find("confirm", id), NULL);
-    agent_answer(world, id, 0);
-    agent_answer(world, id, 0);
-    assert_int_equal(get(world, id)->status, SANDBOX_ERROR);
-    assert_non_null(service_resume(world->service, &anybody, id, answered, &answer, &err));
-    world_turn(world);
-    assert_false(answer.given);
-    report(world, id, SBX_STATE_STOPPED);
-    assert_int_equal(get(world, id)->status, SANDBOX_STARTING);
-    report(world, id, SBX_STATE_RUNNING);
-    flight_end(world, flight_find("resume", id), NULL);
-    assert_true(answer.given && !answer.failed);
-    agent_answer(world, id, 200);
-    flight_end(world, flight_find("confirm", id), NULL);
-    assert_int_equal(get(world, id)->status, SANDBOX_RUNNING);
-    world_destroy(world);
-}
-
 static void a_sandbox_that_is_reached_elsewhere_since_is_asked_there_and_goes_on_running(void **state)
 {
     (void)state;
@@ -568,8 +501,6 @@ int main(void)
         cmocka_unit_test(twenty_starts_at_once_never_overshoot_and_wait_in_order),
         cmocka_unit_test(a_backend_that_will_not_pause_one_pauses_the_next),
         cmocka_unit_test(over_limit_reject_answers_at_once),
-        cmocka_unit_test(resuming_what_runs_pauses_nothing),
-        cmocka_unit_test(what_runs_again_by_itself_does_not_wait_for_room_any_more),
         cmocka_unit_test(a_pause_during_a_start_follows_it),
         cmocka_unit_test(a_deletion_is_hidden_at_once_and_answered_when_it_is_promised),
         cmocka_unit_test(what_its_backend_makes_after_its_removal_is_removed_too),
@@ -579,7 +510,6 @@ int main(void)
         cmocka_unit_test(a_restart_finds_everything_again),
         cmocka_unit_test(an_unreachable_backend_refuses_and_its_sandboxes_say_why),
         cmocka_unit_test(health_makes_it_running_failing_twice_an_error_and_back),
-        cmocka_unit_test(whether_what_does_not_answer_needs_a_resume_is_for_its_backend_to_say),
         cmocka_unit_test(a_sandbox_that_is_reached_elsewhere_since_is_asked_there_and_goes_on_running),
         cmocka_unit_test(the_first_generation_waits_for_first_checks_so_that_first_reads_are_true),
         cmocka_unit_test(another_program_on_its_port_does_not_make_it_running),
