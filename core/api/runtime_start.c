@@ -285,25 +285,53 @@ static void started(void *arg, const struct sandbox *sandbox, const struct sbx_e
         errors_reply(arg, 503, "it is being started, but where it will be is not known yet: ask again");
 }
 
+/* Asked again, one without a session would not be found: another would be started each time. */
+struct taking_back {
+    struct call *call;
+    struct sandbox_wait *wait;
+    bool failed;
+    struct sbx_error why; /* it failed */
+};
+
 static void taken_back(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
 {
     (void)sandbox;
-    if (err)
-        errors_reply_failure(arg, err);
+    struct taking_back *taking = arg;
+    if (taking->failed)
+        errors_reply_failure(taking->call, &taking->why);
+    else if (err)
+        errors_reply_failure(taking->call, err);
     else
-        errors_reply(arg, 503, "it was not known in time where it would be, so it was taken back: ask again");
+        errors_reply(taking->call, 503,
+                     "it was not known in time where it would be, so it was taken back: ask again");
+    free(taking);
 }
 
-/* Asked again, one without a session would not be found: another would be started each time. */
+static void give_up_taking_back(struct call *call)
+{
+    struct taking_back *taking = call->state;
+    service_give_up(taking->wait);
+    free(taking);
+}
+
 static void started_unnamed(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
 {
     struct call *call = arg;
-    struct sbx_error why;
+    struct sbx_error refusal;
     if (answer(call, sandbox, err))
         return;
-    call_hold_wait(
-        call, service_delete(call->api->deps.service, &call->viewer, sandbox->id, taken_back, call, &why),
-        &why);
+    struct taking_back *taking = calloc(1, sizeof *taking);
+    if (!taking)
+        abort();
+    *taking = (struct taking_back){.call = call, .failed = sandbox->status == SANDBOX_ERROR};
+    if (taking->failed)
+        taking->why = sandbox->failure->error;
+    taking->wait =
+        service_delete(call->api->deps.service, &call->viewer, sandbox->id, taken_back, taking, &refusal);
+    if (taking->wait)
+        call_hold(call, give_up_taking_back, taking);
+    else
+        taken_back(taking, NULL, &refusal);
 }
 
 static void start(struct asked *asked, const char *image)

@@ -174,6 +174,27 @@ static void a_start_without_a_url_or_a_session_is_taken_back(void **state)
     sandbox->urls_len = len;
 }
 
+static void a_start_without_a_session_that_failed_before_it_was_anywhere_is_taken_back_with_its_error(
+    void **state)
+{
+    (void)state;
+    struct sandbox *sandbox = world_add("id1", NULL);
+    sandbox->status = SANDBOX_ERROR;
+    sandbox->failure = calloc(1, sizeof *sandbox->failure);
+    assert_non_null(sandbox->failure);
+    error_set(&sandbox->failure->error, SBX_ERR_REFUSED, SBX_CODE_EXITED, "its program ended");
+    size_t len = sandbox->urls_len;
+    sandbox->urls_len = 0;
+    post("/runtime-api/start", "{\"image\": \"reg/x\"}");
+    world_answer(sandbox, NULL);
+    assert_string_equal(world.called, "delete");
+    assert_int_equal(request.status, 0);
+    world_answer(NULL, NULL);
+    assert_int_equal(request.status, 502);
+    assert_string_equal(front_detail(&request), "its program ended");
+    sandbox->urls_len = len;
+}
+
 static void a_failed_start_is_its_error(void **state)
 {
     (void)state;
@@ -299,6 +320,7 @@ int main(void)
         TEST(a_start_without_a_url_is_to_be_asked_again),
         TEST(a_start_that_failed_before_it_was_anywhere_is_its_error),
         TEST(a_start_without_a_url_or_a_session_is_taken_back),
+        TEST(a_start_without_a_session_that_failed_before_it_was_anywhere_is_taken_back_with_its_error),
         TEST(a_failed_start_is_its_error),
         TEST(a_client_that_leaves_gives_up_its_answer_alone),
         TEST(each_status_has_its_words),
