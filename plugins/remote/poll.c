@@ -3,7 +3,7 @@
  * request. The same answers tell whether the API can be reached.
  *
  * One failure may be an accident: it is asked again after a second, and taken for lost after the second one. An API
- * that is lost is asked each second.
+ * that is lost is asked each second, or when it says by Retry-After.
  */
 #include "remote.h"
 
@@ -11,6 +11,7 @@ enum {
     OPEN_MS = 5000, /* the host gives an opening 10 s */
     AGAIN_MS = 1000,
     LOST_AFTER = 2,
+    HOLD_OFF_MOST_MS = 60000, /* an API that is back earlier than it said is seen all the same */
     STARTING_LEAST_MS = 50,
     STARTING_MOST_MS = 2000
 };
@@ -20,9 +21,23 @@ static void ask_starting(void *arg);
 
 /* ---- timers ---- */
 
+void poll_hold_off(struct remote *remote, uint64_t delay_ms)
+{
+    uint64_t delay = delay_ms < HOLD_OFF_MOST_MS ? delay_ms : HOLD_OFF_MOST_MS;
+    remote->poll.not_before_ms = remote->host->now_ms() + delay;
+}
+
+/* The delay, made longer where the API asked for more. */
+static uint64_t held_off_ms(const struct remote *remote, uint64_t delay_ms)
+{
+    uint64_t now = remote->host->now_ms(), not_before = remote->poll.not_before_ms;
+    return not_before > now + delay_ms ? not_before - now : delay_ms;
+}
+
 static void arm_all(struct remote *remote, uint64_t delay_ms)
 {
     struct poll *poll = &remote->poll;
+    delay_ms = held_off_ms(remote, delay_ms);
     remote->host->timer_cancel(remote->public, poll->all_timer);
     poll->all_timer = remote->host->timer_start(remote->public, delay_ms * 1000, ask_all, remote);
 }
@@ -54,6 +69,7 @@ void poll_starting(struct remote *remote)
     uint64_t delay = starting_delay_ms(remote);
     if (delay == UINT64_MAX)
         return;
+    delay = held_off_ms(remote, delay);
     uint64_t due = host->now_ms() + delay;
     if (poll->starting_timer && poll->starting_due_ms <= due)
         return;
@@ -154,6 +170,10 @@ static void ask_starting(void *arg)
     struct remote *remote = arg;
     struct poll *poll = &remote->poll;
     poll->starting_timer = 0;
+    if (held_off_ms(remote, 0) > 0) { /* it was armed before that was asked for */
+        poll_starting(remote);
+        return;
+    }
     uint64_t deadline_ms = remote->host->now_ms() + sweep_time_ms(remote);
     poll->starting = sweep_begin(remote, SWEEP_STARTING, deadline_ms, starting_asked, remote);
 }

@@ -97,6 +97,7 @@ uint64_t sweep_time_ms(const struct remote *remote);
 struct poll {
     sbx_timer all_timer, starting_timer;
     uint64_t starting_due_ms; /* when starting_timer fires */
+    uint64_t not_before_ms;   /* the API asked not to be asked before */
     struct sweep *all, *starting;
     unsigned failures; /* in a row */
     bool stopped;
@@ -113,6 +114,8 @@ void poll_stop(struct remote *remote);
 void poll_starting(struct remote *remote);
 /* A request had no answer: is the API there? */
 void poll_doubt(void *arg);
+/* The API asked not to be asked again for so long. */
+void poll_hold_off(struct remote *remote, uint64_t delay_ms);
 /* All were asked about by somebody else (a listing), and this came of it. */
 void poll_heard(struct remote *remote, const struct sbx_error *error);
 

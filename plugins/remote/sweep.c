@@ -172,6 +172,8 @@ static void answered(void *arg, const struct api_answer *answer)
     struct sweep *sweep = batch->sweep;
     batch->call = NULL;
     sweep->pending--;
+    if (answer->error && answer->retry_after_ms > 0)
+        poll_hold_off(sweep->remote, answer->retry_after_ms);
     if (is_too_much(answer) && batch->count > IDS_LEAST) {
         halve(batch);
         if (batch->count < sweep->remote->ids_at_once)

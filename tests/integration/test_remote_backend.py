@@ -359,6 +359,14 @@ def test_a_start_that_never_gets_ready_is_an_error_until_it_does(api, make_remot
 # ---- a far end that is not there
 
 
+def test_an_api_that_says_when_to_ask_again_is_not_asked_before(api, remote):
+    rule = api.rule(BATCH, status=429, body={"detail": "slowly"}, headers={"Retry-After": "4"})
+    wait_until(lambda: rule.seen)
+    begun = time.monotonic()
+    wait_until(lambda: rule.seen > 1)
+    assert time.monotonic() - begun > 2  # by itself it would have been one
+
+
 def test_a_dead_api_slows_no_read_and_deletions_are_kept(api, remote):
     keeps, goes = remote.start_sandbox(), remote.start_sandbox()
     rule = api.rule("^POST /stop$", "cut before")
