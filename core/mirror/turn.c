@@ -17,6 +17,7 @@ enum {
     PAGE_LIMIT = 100,         /* what agent servers give at most */
     PAGE_BYTES = 1 << 20,     /* of a whole page; one of fewer items may have more */
     OVERLAP_S = 26 * 60 * 60, /* between the clocks of any two time zones */
+    LAST_READS = 4, /* after a conversation changed: an event may be there a little later than that */
     URL_MAX = 8192
 };
 
@@ -247,16 +248,18 @@ static struct conversation *follow(struct agent *agent, const char *id, const ch
 /* That of the item; NULL: it is none, or one too many. */
 static struct conversation *conversation_of(struct agent *agent, const struct walk_span *json)
 {
-    static const char *const names[] = {"id"};
-    struct walk_span value;
+    static const char *const names[] = {"id", "updated_at"};
+    struct walk_span values[2];
     char spelled[SPELLED_SIZE], id[MIRROR_CONVERSATION_ID_SIZE];
-    walk_members(json->at, names, &value, 1);
-    if (!walk_text(&value, spelled, sizeof spelled) || !mirror_conversation_id(spelled, id)) {
+    walk_members(json->at, names, values, 2);
+    if (!walk_text(&values[0], spelled, sizeof spelled) || !mirror_conversation_id(spelled, id)) {
         poller_complain(agent, LOG_WARN, "its agent server has a conversation whose id is no UUID: left out");
         return NULL;
     }
     struct conversation *conversation = follow(agent, id, spelled);
-    if (!conversation)
+    if (conversation)
+        conversation->dated = !walk_is_null(&values[1]);
+    else
         poller_complain(agent, LOG_WARN,
                         "its agent server has more than %d conversations: others are left out",
                         TURN_CONVERSATIONS);
@@ -291,8 +294,10 @@ static bool is_known(struct agent *agent, const struct walk_span *json)
     if (!conversation)
         return true;
     conversation->listed = true;
-    if (conversation->text == page_hash(json->at, json->len) ||
-        !mirror_find_agent(agent->poller->mirror, agent->sandbox_id, &running))
+    if (conversation->text == page_hash(json->at, json->len))
+        return true;
+    conversation->reads = 0;
+    if (!mirror_find_agent(agent->poller->mirror, agent->sandbox_id, &running))
         return true;
     agent->report = mirror_report_open(agent->poller->mirror, running.sandbox, json->len, &err);
     if (!agent->report)
@@ -353,10 +358,15 @@ static void last_time_is_known(void *arg, const struct sbx_error *err, int64_t l
     next_events(agent);
 }
 
+static bool has_nothing_new(const struct conversation *conversation)
+{
+    return conversation->spoilt || (conversation->dated && conversation->reads >= LAST_READS);
+}
+
 static void next_events(struct agent *agent)
 {
     page_finish(&agent->page);
-    while (agent->at < agent->count && current(agent)->spoilt)
+    while (agent->at < agent->count && has_nothing_new(current(agent)))
         agent->at++;
     if (agent->at == agent->count) {
         over(agent, NULL);
@@ -381,6 +391,7 @@ static void events_are_had(struct agent *agent)
         current(agent)->newest = agent->page.last;
     if (!turn_page(agent, &last) || !last)
         return;
+    current(agent)->reads++;
     agent->at++;
     next_events(agent);
 }

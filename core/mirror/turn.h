@@ -3,7 +3,9 @@
  * Events are read from the oldest to the newest, so that they are stored in their order, and page by page. The page that
  * was the last is where the next turn begins; after a restart of the daemon it is a day and some before the newest event
  * that is stored (timestamp__gte; the agent's clock may be one of any time zone), and where the agent server does not
- * know that parameter, the beginning. What comes twice by that is stored once.
+ * know that parameter, the beginning. What comes twice by that is stored once. A conversation that is listed with the
+ * same `updated_at`, and all else, as before is not read again: agent servers let go of conversations that nobody asks
+ * for, and take each that is asked for back into memory.
  *
  * Bounded: pages of a turn, conversations, bytes of a page. A turn goes from one request, question or report to the
  * next, and waits for a place before each request (poller.h). Private.
@@ -28,6 +30,8 @@ struct conversation {
     bool listed;     /* in this turn */
     bool begun;      /* `from` is known */
     bool spoilt;     /* its events can't be read further */
+    bool dated;      /* its JSON says when it changed last */
+    unsigned reads;  /* of its events to the end, since its JSON changed */
     uint64_t text;   /* a hash of its JSON as it was reported last; 0: it was not */
     uint64_t newest; /* a hash of the newest event that is stored; 0: not known */
     char from[32];   /* the first turn's timestamp__gte; "": everything */

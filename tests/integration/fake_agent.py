@@ -38,7 +38,8 @@ class Agent:
     """Its conversations, and how it misbehaves."""
 
     def __init__(self):
-        self.conversations = {}  # id as it is listed: {"events": how many, "size": bytes more of each, "title"}
+        # id as it is listed: {"events": how many, "size": bytes more of each, "title", "updated_at"}
+        self.conversations = {}
         self.mode = None
         self.asked = []  # targets of the searches
 
@@ -47,7 +48,8 @@ class Agent:
             if value is None:
                 del self.conversations[name]
             else:
-                self.conversations.setdefault(name, {"events": 0, "size": 0, "title": ""}).update(value)
+                conversation = self.conversations.setdefault(name, {"events": 0, "size": 0, "title": ""})
+                conversation.update(value, updated_at=datetime.now().isoformat())
         if "mode" in order:
             self.mode = order["mode"]
         if "report" in order:
@@ -70,7 +72,8 @@ class Agent:
         return {"items": items[begin:following], "next_page_id": str(following) if following < len(items) else None}
 
     def search_conversations(self, query):
-        return self.page([{"id": name, "title": c["title"], "created_at": BEGIN.isoformat()}
+        return self.page([{"id": name, "title": c["title"], "created_at": BEGIN.isoformat(),
+                           **({} if self.mode == "undated" else {"updated_at": c["updated_at"]})}
                           for name, c in self.conversations.items()], query)
 
     def search_events(self, name, query):

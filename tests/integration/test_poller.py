@@ -84,6 +84,26 @@ def test_after_a_restart_nothing_is_missing_or_there_twice(polling, how):
     assert any("timestamp__gte=" in a for a in agent.control()["asked"])
 
 
+def next_searches(agent, number):
+    """Of what the agent is asked from now on, the searches for events among the first `number`."""
+    agent.control(clear=True)
+    asked = wait_until(lambda: len(found := agent.control()["asked"]) >= number and found)
+    return [a for a in asked if "events/search" in a]
+
+
+def test_a_conversation_is_read_again_only_once_it_has_changed(polling):
+    daemon = polling("100ms")
+    agent, conversation = start_agent(daemon), new_id()
+    agent.has(conversation, 3)
+    wait_count(daemon, 3)
+    wait_until(lambda: not next_searches(agent, 4), what="nothing asked but for conversations")
+    agent.has(conversation, 5)
+    wait_count(daemon, 5)
+    wait_until(lambda: not next_searches(agent, 4), what="nothing asked but for conversations")
+    agent.control(mode="undated")  # it does not say when they change
+    wait_until(lambda: len(next_searches(agent, 20)) >= 8)
+
+
 def test_large_events_come_in_smaller_pages(polling):
     daemon = polling()
     agent, conversation = start_agent(daemon), new_id()
@@ -109,8 +129,8 @@ def test_many_agents_are_asked_at_once_and_slow_ones_hold_up_nobody(polling):
 def test_a_hostile_agent_is_bounded_and_told_once(polling, mode):
     daemon = polling("100ms")
     hostile, bad = start_agent(daemon), new_id()
-    hostile.has(bad, 3)
     hostile.control(mode=mode)
+    hostile.has(bad, 3)
     good, conversation = start_agent(daemon), new_id()
     good.has(conversation, 200)
     wait_count(daemon, 200, conversation)
