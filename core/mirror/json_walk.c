@@ -3,8 +3,10 @@
 
 #include <json-c/json.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const char *walk_blanks(const char *at)
 {
@@ -45,16 +47,40 @@ const char *walk_comma(const char *at)
     return *at == ',' ? walk_blanks(at + 1) : at;
 }
 
+static bool is_escape(const char *at, char c)
+{
+    char escape[16];
+    if (*at != '\\')
+        return false;
+    snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
+    return strncasecmp(at, escape, 6) == 0;
+}
+
+/* Is this string the name, perhaps with characters of it as escapes? There may be very many: none is decoded. */
+static bool is_named(const struct walk_span *string, const char *name)
+{
+    const char *at = string->at + 1, *end = string->at + string->len - 1;
+    for (; *name && at < end; name++) {
+        if (*at == *name)
+            at++;
+        else if (is_escape(at, *name))
+            at += 6;
+        else
+            return false;
+    }
+    return !*name && at == end;
+}
+
 void walk_members(const char *at, const char *const *names, struct walk_span *values, size_t count)
 {
     memset(values, 0, count * sizeof *values);
     for (at = walk_blanks(at + 1); *at != '}'; at = walk_comma(at)) {
-        const char *name = at + 1, *end = skip_string(at);
-        at = walk_blanks(walk_blanks(end) + 1);
-        const char *value = at;
-        at = walk_value(at);
+        const char *end = skip_string(at);
+        const struct walk_span name = {at, (size_t)(end - at)};
+        const char *value = walk_blanks(walk_blanks(end) + 1);
+        at = walk_value(value);
         for (size_t i = 0; i < count; i++)
-            if ((size_t)(end - 1 - name) == strlen(names[i]) && memcmp(name, names[i], strlen(names[i])) == 0)
+            if (is_named(&name, names[i]))
                 values[i] = (struct walk_span){value, (size_t)(at - value)};
     }
 }

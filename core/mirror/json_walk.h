@@ -18,7 +18,8 @@ const char *walk_value(const char *at);  /* behind the value that begins here */
 /* Behind a comma and what is around it: at the next element or name, or at the end of the array or object. */
 const char *walk_comma(const char *at);
 
-/* The values of these members of the object that begins at `at`; the last of a name counts, as elsewhere. */
+/* The values of these members (names of letters and underscores) of the object that begins at `at`; the last of a name
+ * counts, however it is spelled, as for whoever builds values of it (json-c, Python). */
 void walk_members(const char *at, const char *const *names, struct walk_span *values, size_t count);
 
 /* The text of a string, its escapes resolved. False: it is no string, has a zero byte in it, or not 1 to size - 1

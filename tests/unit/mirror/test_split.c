@@ -136,6 +136,24 @@ static void a_conversation_is_an_object_with_a_uuid(void **state)
         assert_int_equal(split_conversation(wrong[i], strlen(wrong[i]), id, &problem), -1);
 }
 
+/* As json-c and Python have it. */
+static void the_last_of_two_members_of_a_name_counts_however_it_is_spelled(void **state)
+{
+    (void)state;
+    static const char *const spelled[] = {"id", "\\u0069d", "i\\u0064"};
+    for (size_t first = 0; first < 3; first++)
+        for (size_t second = 0; second < 3; second++) {
+            char json[256], id[MIRROR_CONVERSATION_ID_SIZE];
+            struct split_problem problem;
+            snprintf(json, sizeof json,
+                     "{\"%s\":\"00000000000000000000000000000001\",\"\\u0069\":1,"
+                     "\"%s\":\"00000000000000000000000000000002\",\"\\u0000id\":2}",
+                     spelled[first], spelled[second]);
+            assert_int_equal(split_conversation(json, strlen(json), id, &problem), 0);
+            assert_string_equal(id, "00000000000000000000000000000002");
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +161,7 @@ int main(void)
         cmocka_unit_test(what_counts_of_an_event),
         cmocka_unit_test(a_wrong_report_is_told_with_its_place),
         cmocka_unit_test(a_conversation_is_an_object_with_a_uuid),
+        cmocka_unit_test(the_last_of_two_members_of_a_name_counts_however_it_is_spelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
