@@ -63,6 +63,16 @@ def free_port():
             return port
 
 
+def paths_below(directory, of=lambda path: path):
+    """of(path) for each path below it. What vanishes meanwhile is left out, where Path.rglob() fails."""
+    found = []
+    for place, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(of(Path(place, name)))
+    return found
+
+
 def alive(pid):
     """Is it there, and not a zombie that somebody has yet to reap?"""
     try:

@@ -1,5 +1,6 @@
 """What goes wrong with programs, ports and agents: each has a reason that a person can act on, and nothing leaks."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -7,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import AGENT, MARK, SLOWER, Client, alive, wait_until
+from harness import AGENT, MARK, SLOWER, Client, alive, paths_below, wait_until
 
 
 def url_of(sandbox):
@@ -21,8 +22,12 @@ def whoami(sandbox):
 
 def agents(daemon):
     """The processes that are the agent itself."""
-    return [pid for pid in daemon.processes()
-            if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0] == str(AGENT).encode()]
+    found = []
+    for pid in daemon.processes():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one that has just ended
+            if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0] == str(AGENT).encode():
+                found.append(pid)
+    return found
 
 
 def test_a_program_that_ends_at_once_says_so_at_once(make_daemon):
@@ -170,7 +175,8 @@ def test_a_talkative_agent_is_not_blocked_and_its_log_stays_bounded(make_daemon)
     daemon.start_sandbox("talks")
 
     def used():
-        return sum(p.stat().st_size for p in daemon.directory.rglob("*") if p.is_file() and p != daemon.log_file)
+        sizes = paths_below(daemon.directory, lambda p: p.stat().st_size if p.is_file() and p != daemon.log_file else 0)
+        return sum(sizes)
     wait_until(lambda: used() < 1024 * 1024, what="the log cut to its bound")
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -342,7 +343,8 @@ def test_the_resource_factor_scales_the_limits(make_daemon):
 def limit_of(daemon, runtime, controller):
     """What the control groups say."""
     names = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max", "pids.max")}[controller]
-    for path in Path("/sys/fs/cgroup").rglob(f"sandboxd/{runtime['runtime_id']}.*"):
+    group = re.compile(rf"/sandboxd/{re.escape(runtime['runtime_id'])}\.[^/]*$")
+    for path in (Path(place) for place, _, _ in os.walk("/sys/fs/cgroup") if group.search(place)):
         for name in names:
             if (path / name).exists():
                 text = (path / name).read_text().strip()
