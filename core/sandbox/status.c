@@ -89,7 +89,8 @@ void sandbox_refresh(struct sandbox *sandbox)
     sandbox->status = derive(sandbox);
     if (sandbox->status == SANDBOX_RUNNING && sandbox->failure)
         sandbox_set_failure(sandbox, NULL, -1, NULL);
-    if (sandbox->status == SANDBOX_RUNNING && sandbox->phase == PHASE_WAITING) { /* nothing has to make room */
+    if (sandbox->status == SANDBOX_RUNNING && sandbox->phase == PHASE_WAITING) {
+        /* Nothing has to make room. */
         sandbox->wants &= ~WANT_RESUME;
         quota_stop_waiting(sandbox);
     }
