@@ -36,6 +36,10 @@ static void free_builtin(struct home *home)
     for (size_t i = 0; i < home->builtin.command_len; i++)
         free((char *)home->builtin.command[i]);
     free(home->builtin.command);
+    for (size_t i = 0; i < home->builtin.initial_env_len; i++) {
+        free((char *)home->builtin.initial_env[i].name);
+        free((char *)home->builtin.initial_env[i].value);
+    }
     free((void *)home->builtin.initial_env);
     home->builtin = (struct config_spec){0};
 }
@@ -46,6 +50,21 @@ static char *copy_or_null(const char *text)
     if (text && !copy)
         abort();
     return copy;
+}
+
+static void copy_environment(struct config_spec *spec, struct json_object *environment)
+{
+    struct config_pair *pairs = calloc((size_t)json_object_object_length(environment) + 1, sizeof *pairs);
+    if (!pairs)
+        abort();
+    spec->initial_env = pairs;
+    json_object_object_foreach(environment, name, value)
+    {
+        pairs->name = copy_or_null(name);
+        pairs->value = copy_or_null(json_object_get_string(value));
+        pairs++;
+        spec->initial_env_len++;
+    }
 }
 
 static void copy_builtin(struct home *home)
@@ -63,6 +82,9 @@ static void copy_builtin(struct home *home)
         spec->json_len = len;
         if (json_object_object_get_ex(json, "working_dir", &value) && value)
             spec->working_dir = copy_or_null(json_object_get_string(value));
+        if (json_object_object_get_ex(json, "initial_env", &value) &&
+            json_object_is_type(value, json_type_object))
+            copy_environment(spec, value);
         if (json_object_object_get_ex(json, "command", &value) &&
             json_object_is_type(value, json_type_array)) {
             spec->command_len = json_object_array_length(value);
