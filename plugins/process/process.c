@@ -375,6 +375,9 @@ static const struct sbx_backend_ops ops = {
     .stop = stop,
 };
 
+/* The agent server of `python_executable` and `agent_server_module`. VS Code is off: all would want the same port. */
+static const char default_spec[] = "{\"id\":\"agent-server\",\"initial_env\":{\"OH_ENABLE_VSCODE\":\"0\"}}";
+
 const struct sbx_plugin sandboxd_plugin = {
     .magic = SBX_PLUGIN_MAGIC,
     .size = sizeof sandboxd_plugin,
@@ -386,4 +389,5 @@ const struct sbx_plugin sandboxd_plugin = {
     .health_check_path = "/alive",
     .default_max_sandboxes = 0,
     .ops = &ops,
+    .default_spec_json = default_spec,
 };

@@ -5,11 +5,12 @@ import math
 import os
 import re
 import stat
+import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from agents import metric
+from agents import FAKE_AGENT, metric
 from harness import AGENT, TEST_PLUGINS, Client, process_state, wait_until
 
 FIELDS = {"id", "created_by_user_id", "sandbox_spec_id", "status", "session_api_key", "exposed_urls", "created_at",
@@ -230,6 +231,20 @@ def test_a_default_port_argument_is_appended(make_daemon):
     daemon.write()
     daemon.start()
     daemon.start_sandbox()
+
+
+def test_without_specs_a_backend_alone_starts_its_own(make_daemon):
+    daemon = make_daemon(lambda config: config.pop("specs"))
+    daemon.local["options"].update(python_executable=sys.executable, agent_server_module=FAKE_AGENT.stem,
+                                   pass_env=["PYTHONPATH", "PYTHONDONTWRITEBYTECODE"])
+    daemon.env.update(PYTHONPATH=str(FAKE_AGENT.parent), PYTHONDONTWRITEBYTECODE="1")
+    daemon.write()
+    sandbox = daemon.start().start_sandbox()
+    assert sandbox["sandbox_spec_id"] == "agent-server"
+    [spec] = daemon.get("/api/v1/sandbox-specs/search").json()["items"]
+    assert spec["id"] == "agent-server" and spec["initial_env"] == {"OH_ENABLE_VSCODE": "0"}
+    with agent(sandbox) as client:
+        assert client.get("/alive").status == 200
 
 
 def test_with_no_health_check_a_sandbox_runs_once_its_program_does(make_daemon):
