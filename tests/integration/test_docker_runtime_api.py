@@ -102,6 +102,22 @@ def test_a_start_that_pulls_has_its_url_at_once(docker, engine, registry):
     assert ask(running["url"], "/alive") is not None
 
 
+def test_a_start_on_a_slow_engine_has_its_url_before_the_container_runs(docker, engine, proxy):
+    go_on = threading.Event()
+    rule = proxy.rule("^POST /containers/[^/]+/start", until=go_on)
+    docker.options["host"] = proxy.host
+    docker.write()
+    docker.start()
+    try:
+        runtime = start(docker, image=AGENT_IMAGE, command=["/sandbox-agent", "--port", "60000"], session_id="s")
+        assert rule.applied and runtime["status"] == "starting" and runtime["url"] and runtime["session_api_key"]
+    finally:
+        go_on.set()
+    running = wait_running(docker, "s")
+    assert (running["url"], running["work_hosts"]) == (runtime["url"], runtime["work_hosts"])
+    assert ask(running["url"], "/alive") is not None
+
+
 def test_a_pull_that_fails_is_the_sessions_error(docker, registry):
     docker.start()
     image = f"{registry.name}/nosuch:latest"

@@ -23,6 +23,35 @@ void make_release_ports(struct starting *starting)
     starting->holds_ports = starting->has_ports = false;
 }
 
+/* Where it will be: clients of the runtime API wait for no more. */
+static void tell(struct starting *starting, const char *detail)
+{
+    struct docker *docker = starting->docker;
+    const struct sbx_json_api *json = docker->host->json;
+    const char *folder = json->string(json->get(starting->spec, "working_dir"), "");
+    struct facts facts = {
+        .name = starting->name, .session_key = starting->session_key, .working_dir = (char *)folder};
+    for (uint32_t i = 0; i < docker->options.ports_len && starting->has_ports; i++) {
+        uint16_t inside = starting->container_ports[i];
+        facts.ports[i] = (struct published_port){inside, starting->host_ports[i]};
+        facts.names[i].container_port = inside;
+        snprintf(facts.names[i].name, sizeof facts.names[i].name, "%s", docker->options.ports[i].name);
+        facts.ports_len = facts.names_len = i + 1;
+    }
+    report_starting(docker, &facts, detail);
+}
+
+/* An engine with much to do takes long for a container. Before that time nothing is told: until the engine has bound
+ * them, ports may turn out to be taken. */
+void make_is_slow(void *arg)
+{
+    struct starting *starting = arg;
+    starting->slow_timer = 0;
+    starting->slow = true;
+    if (starting->has_ports && !starting->pull) /* a pull tells of them itself, with how far it is */
+        tell(starting, NULL);
+}
+
 /* Other ports than those of the try before, if there are such. */
 static int choose_ports(struct starting *starting, struct sbx_error *err)
 {
@@ -38,6 +67,8 @@ static int choose_ports(struct starting *starting, struct sbx_error *err)
     memcpy(starting->host_ports, chosen, sizeof chosen);
     starting->holds_ports = starting->has_ports = true;
     starting->tries++;
+    if (starting->slow)
+        tell(starting, NULL);
     return 0;
 }
 
@@ -133,24 +164,6 @@ static void pull_time_over(void *arg)
                     (unsigned long long)(starting->span_ms / 1000));
     starting->error.retryable = 1;
     start_fail(starting, &starting->error);
-}
-
-/* Where it will be is known by now: clients of the runtime API wait for no more. */
-static void tell(struct starting *starting, const char *detail)
-{
-    struct docker *docker = starting->docker;
-    const struct sbx_json_api *json = docker->host->json;
-    const char *folder = json->string(json->get(starting->spec, "working_dir"), "");
-    struct facts facts = {
-        .name = starting->name, .session_key = starting->session_key, .working_dir = (char *)folder};
-    for (uint32_t i = 0; i < docker->options.ports_len && starting->has_ports; i++) {
-        uint16_t inside = starting->container_ports[i];
-        facts.ports[i] = (struct published_port){inside, starting->host_ports[i]};
-        facts.names[i].container_port = inside;
-        snprintf(facts.names[i].name, sizeof facts.names[i].name, "%s", docker->options.ports[i].name);
-        facts.ports_len = facts.names_len = i + 1;
-    }
-    report_starting(docker, &facts, detail);
 }
 
 static void pull_progress(void *arg, const char *detail)

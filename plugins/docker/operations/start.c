@@ -32,6 +32,12 @@ void start_stop_timer(struct starting *starting)
     starting->timer = 0;
 }
 
+static void stop_slow_timer(struct starting *starting)
+{
+    starting->docker->host->timer_cancel(starting->docker->public, starting->slow_timer);
+    starting->slow_timer = 0;
+}
+
 /* ---- how it ends ---- */
 
 void start_end(struct starting *starting, const struct sbx_error *err)
@@ -41,6 +47,7 @@ void start_end(struct starting *starting, const struct sbx_error *err)
     while (*at != starting)
         at = &(*at)->next;
     *at = starting->next;
+    stop_slow_timer(starting);
     operation_end(docker, starting->name);
     make_release_ports(starting);
     docker->host->complete(docker->public, starting->op, err);
@@ -78,6 +85,7 @@ static void cleaned(void *arg, const struct sbx_error *err)
 void start_fail(struct starting *starting, const struct sbx_error *err)
 {
     struct docker *docker = starting->docker;
+    stop_slow_timer(starting);
     if (err != &starting->error)
         starting->error = *err;
     if (refusal_is_unknown(err))
@@ -258,6 +266,8 @@ void start_begin(struct docker *docker, const struct sbx_start *start, sbx_op op
     starting->deadline_ms = start->deadline_ms;
     starting->span_ms = start->deadline_ms > now ? start->deadline_ms - now : LEAST_CALL_MS;
     starting->again = start->again != 0;
+    starting->slow_timer =
+        docker->host->timer_start(docker->public, SLOW_MS * UINT64_C(1000), make_is_slow, starting);
     operation_begin(docker, starting->name);
     if (starting->again)
         start_find(starting);

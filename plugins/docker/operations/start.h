@@ -8,7 +8,10 @@
 
 #include "docker.h"
 
-enum { TRIES_MAX = 10 }; /* of ports, and of a name that something half gone still has */
+enum {
+    TRIES_MAX = 10, /* of ports, and of a name that something half gone still has */
+    SLOW_MS = 5000  /* the host waits 10 s for a URL, and clients 15 s for the host */
+};
 
 struct starting {
     struct starting *next; /* docker->starts */
@@ -30,6 +33,9 @@ struct starting {
     engine_done called; /* where the answer to `call` goes */
     struct pull_wait *pull;
     sbx_timer timer; /* the end of a pull, or of a call after a cancel; or before the next try of a name */
+
+    sbx_timer slow_timer;
+    bool slow; /* SLOW_MS are over: ports are told as soon as they are chosen */
 
     bool pulled, overlaid;
     bool has_ports;   /* for the container that comes next, or is there */
@@ -63,6 +69,7 @@ void start_stop_timer(struct starting *starting);
 void make_go_on(struct starting *starting); /* with the first of the steps that was not made yet */
 void make_run(struct starting *starting);   /* from a container that was created */
 void make_look(struct starting *starting);  /* from one that runs */
+void make_is_slow(void *arg);               /* the end of SLOW_MS */
 void make_release_ports(struct starting *starting);
 
 #endif

@@ -199,6 +199,12 @@ static uint64_t now_ms(void)
 static sbx_timer timer_start(struct sbx_backend *backend, uint64_t delay_us, sbx_callback fired, void *arg)
 {
     (void)backend;
+    if (delay_us == SLOW_US) {
+        assert_null(world.slow);
+        world.slow = fired;
+        world.slow_arg = arg;
+        return 4;
+    }
     assert_null(world.timer);
     world.timer = fired;
     world.timer_arg = arg;
@@ -209,7 +215,9 @@ static sbx_timer timer_start(struct sbx_backend *backend, uint64_t delay_us, sbx
 static void timer_cancel(struct sbx_backend *backend, sbx_timer timer)
 {
     (void)backend;
-    if (timer)
+    if (timer == 4)
+        world.slow = NULL;
+    else if (timer)
         world.timer = NULL;
 }
 
@@ -254,8 +262,8 @@ int tear_down(void **state)
 {
     (void)state;
     const struct container *container = table_find(&world.docker, NAME);
-    bool quiet = world.calls_len == 0 && !world.looks && !world.pull && !world.timer && !world.work_run &&
-                 world.reserved == 0 && !world.docker.starts && world.completions == 1 &&
+    bool quiet = world.calls_len == 0 && !world.looks && !world.pull && !world.timer && !world.slow &&
+                 !world.work_run && world.reserved == 0 && !world.docker.starts && world.completions == 1 &&
                  (!container || container->busy == 0);
     table_finish(&world.docker);
     return quiet ? 0 : -1;
@@ -354,6 +362,15 @@ void time_comes(void)
     world.timer = NULL;
     world.now_ms += world.timer_delay_us / 1000;
     fired(world.timer_arg);
+}
+
+void it_is_slow(void)
+{
+    sbx_callback fired = world.slow;
+    assert_non_null(fired);
+    world.slow = NULL;
+    world.now_ms += SLOW_US / 1000;
+    fired(world.slow_arg);
 }
 
 void pool_works(void)

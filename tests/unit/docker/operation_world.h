@@ -21,7 +21,7 @@
     "driver failed programming external connectivity on endpoint " NAME ": Bind for 127.0.0.1:1 failed: "    \
     "port is already allocated"
 
-enum { OP = 7, CALLS_MAX = 8, CREATED_AT_US = 1767225600 };
+enum { OP = 7, CALLS_MAX = 8, CREATED_AT_US = 1767225600, SLOW_US = 5000000 };
 
 struct engine_call {
     char method[8], path[512];
@@ -49,6 +49,8 @@ extern struct world {
     unsigned pulls;
     sbx_callback timer, work_run, work_done; /* NULL: there is none */
     void *timer_arg, *work_arg;
+    sbx_callback slow; /* the timer of a start that takes SLOW_US */
+    void *slow_arg;
     uint64_t timer_delay_us;
     uint64_t now_ms;
     uint16_t next_port;
@@ -81,6 +83,7 @@ struct container *know(enum container_state state); /* puts it into the table */
 void look_finds(enum container_state state);        /* the look that is under way */
 void look_finds_none(void);
 void time_comes(void);
+void it_is_slow(void); /* the start */
 void pool_works(void);
 
 void assert_succeeded(void);

@@ -208,6 +208,52 @@ static void test_pull_tells_of_the_ports_that_the_sandbox_will_have(void **state
 
 /* ---- ports ---- */
 
+static void test_slow_start_tells_of_the_ports_that_the_sandbox_will_have(void **state)
+{
+    (void)state;
+    start(false);
+    create_succeeds();
+    assert_int_equal(world.told_port, 0);
+    it_is_slow();
+    uint16_t chosen = (uint16_t)(world.next_port - 1);
+    assert_int_equal(world.told_port, chosen);
+    refuse(500, PORT_TAKEN_WORDS);
+    inspected_as("created", "d");
+    answer(204, NULL);
+    assert_int_equal(world.told_port, chosen + 1); /* at once: clients wait */
+    create_succeeds();
+    answer(204, NULL);
+    look_finds(CONTAINER_RUNNING);
+    assert_succeeded();
+}
+
+static void test_slow_start_without_ports_tells_of_them_once_they_are_chosen(void **state)
+{
+    (void)state;
+    use_overlays();
+    start(false);
+    it_is_slow();
+    assert_int_equal(world.told_port, 0);
+    pool_works();
+    assert_int_equal(world.told_port, world.next_port - 1);
+    create_succeeds();
+    answer(204, NULL);
+    look_finds(CONTAINER_RUNNING);
+    assert_succeeded();
+}
+
+static void test_start_that_is_cleaned_up_tells_of_no_ports(void **state)
+{
+    (void)state;
+    start(false);
+    create_succeeds();
+    refuse(500, "it is over");
+    assert_null(world.slow);
+    expect_cleaning(true);
+    assert_int_equal(world.told_port, 0);
+    assert_int_equal(world.completions, 1);
+}
+
 static void test_taken_port_is_retried_with_another_one(void **state)
 {
     (void)state;
@@ -528,6 +574,9 @@ int main(void)
         CASE(test_policy_never_says_so),
         CASE(test_policy_of_the_spec_goes_before_the_option),
         CASE(test_pull_tells_of_the_ports_that_the_sandbox_will_have),
+        CASE(test_slow_start_tells_of_the_ports_that_the_sandbox_will_have),
+        CASE(test_slow_start_without_ports_tells_of_them_once_they_are_chosen),
+        CASE(test_start_that_is_cleaned_up_tells_of_no_ports),
         CASE(test_taken_port_is_retried_with_another_one),
         CASE(test_ten_taken_ports_are_enough),
         CASE(test_exhausted_range_leaves_nothing),
