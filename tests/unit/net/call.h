@@ -31,7 +31,7 @@ int call_setup(void **state);
 int call_teardown(void **state);
 int call_timers(void); /* on the loop now */
 
-/* The loop runs until `*flag` is not 0. Fails the test after 20 seconds. */
+/* The loop runs until `*flag` is not 0. Fails the test after 60 seconds. */
 void wait_for(const int *flag);
 /* One turn of the loop after another until check(arg) holds. */
 void wait_until(bool (*check)(void *arg), void *arg);
