@@ -345,8 +345,8 @@ struct backend_operation *harness_logs(struct harness *harness, struct backend *
 {
     struct sbx_logs logs = {.size = sizeof logs, .tail = 1000000, .follow = follow, .sandbox_id = id};
     harness->in_call = true;
-    struct backend_operation *operation =
-        backend_logs(backend, &logs, 1000, data ? data : on_data, on_done, verb_names[VERB_LOGS]);
+    struct backend_operation *operation = backend_logs(backend, &logs, harness->hasty ? 1000 : 10000,
+                                                       data ? data : on_data, on_done, verb_names[VERB_LOGS]);
     harness->in_call = false;
     return operation;
 }

@@ -32,6 +32,7 @@ struct harness {
 
     struct config_problems problems;
     bool prepared, ok, closed;
+    bool hasty;         /* logs get a second, and not ten */
     bool in_call;       /* a backend_… call is on the stack: nothing may come out */
     struct buffer seen; /* a line for each thing that came out */
 };
