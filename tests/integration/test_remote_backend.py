@@ -373,7 +373,6 @@ def test_a_dead_api_slows_no_read_and_deletions_are_kept(api, remote):
     remote.remove_sandbox(goes["id"])
     wait_until(lambda: rule.seen)
     api.down()
-    api.clear()
     wait_lost(remote)
     begun = time.monotonic()
     assert {s["id"]: s["status"] for s in remote.everything()} == {keeps["id"]: "RUNNING"}
@@ -385,6 +384,7 @@ def test_a_dead_api_slows_no_read_and_deletions_are_kept(api, remote):
     remote.restart("kill")  # without an API, too
     assert backend_state(remote)["error"] and remote.sandbox(goes["id"]) is None
     assert set(api.runtimes) == {keeps["id"], goes["id"]}
+    api.clear()  # not before: a call that came before it was down is carried out late
     api.up()
     wait_until(lambda: set(api.runtimes) == {keeps["id"]})
     wait_found(remote)
