@@ -99,11 +99,13 @@ def test_what_is_ignored_leaves_a_running_sandbox(misbehaving, how):
 
 
 def test_a_flood_of_reports_is_cut_off_and_others_are_served(misbehaving):
+    begun = time.monotonic()
     daemon = misbehaving("flood").start()
     unhurt(daemon)
     assert len(daemon.get("/api/v1/sandboxes/search").json()["items"]) == 100
     assert "too many" in daemon.log()
-    assert daemon.log().count("too many") < 20, "one line a fact, not one a report"
+    # One each second is let through, beside those that are at first.
+    assert daemon.log().count("too many") < 20 + time.monotonic() - begun, "one line a fact, not one a report"
     wait_until(lambda: not daemon.processes(), what="the good sandbox's end")
     daemon.kill()  # thousands that were adopted are not deleted one by one
 
