@@ -133,7 +133,7 @@ if build build-asan -DSANDBOXD_TESTS=ON -DSANDBOXD_SANITIZE=address,undefined; t
     test_in build-asan -LE lint
 fi
 
-export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions='$root/tests/tsan.supp'"
 if build build-tsan -DSANDBOXD_TESTS=ON -DSANDBOXD_SANITIZE=thread; then
     test_in build-tsan -R '^unit\.(base|store|net|plugin|mirror)|^integration\.(lifecycle|reload|ten_thousand_events)$'
 fi

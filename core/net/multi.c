@@ -90,6 +90,8 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *k
                                           (what & CURL_POLL_OUT ? EPOLLOUT : 0U),
                                 .data.fd = fd};
     if (what == CURL_POLL_REMOVE) {
+        /* Fails for one that was still connecting: curl has closed it, and its number may be anybody's by now. Only
+         * curl's sockets are in this set, so that nobody else's is taken out (epoll_ctl(2), ENOENT). */
         epoll_ctl(multi->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
         return 0;
     }
