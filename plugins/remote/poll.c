@@ -3,7 +3,7 @@
  * request. The same answers tell whether the API can be reached.
  *
  * One failure may be an accident: it is asked again after a second, and taken for lost after the second one. An API
- * that is lost is asked each second, or when it says by Retry-After.
+ * that is lost is asked each second, or when it says by Retry-After; so is one that says 429.
  */
 #include "remote.h"
 
@@ -20,12 +20,6 @@ static void ask_all(void *arg);
 static void ask_starting(void *arg);
 
 /* ---- timers ---- */
-
-void poll_hold_off(struct remote *remote, uint64_t delay_ms)
-{
-    uint64_t delay = delay_ms < HOLD_OFF_MOST_MS ? delay_ms : HOLD_OFF_MOST_MS;
-    remote->poll.not_before_ms = remote->host->now_ms() + delay;
-}
 
 /* The delay, made longer where the API asked for more. */
 static uint64_t held_off_ms(const struct remote *remote, uint64_t delay_ms)
@@ -106,6 +100,16 @@ static bool means_loss(const struct sbx_error *error)
     return error && error->kind != SBX_ERR_LIMIT && error->kind != SBX_ERR_INTERNAL;
 }
 
+/* Whether it is lost is found out first, as fast as ever. */
+void poll_hold_off(struct remote *remote, const struct sbx_error *error, uint64_t delay_ms)
+{
+    struct poll *poll = &remote->poll;
+    uint64_t delay = delay_ms < HOLD_OFF_MOST_MS ? delay_ms : HOLD_OFF_MOST_MS;
+    uint64_t not_before = remote->host->now_ms() + delay;
+    if ((poll->lost || !means_loss(error)) && not_before > poll->not_before_ms)
+        poll->not_before_ms = not_before;
+}
+
 void poll_heard(struct remote *remote, const struct sbx_error *error)
 {
     struct poll *poll = &remote->poll;
@@ -115,6 +119,7 @@ void poll_heard(struct remote *remote, const struct sbx_error *error)
         lose(remote, error);
     } else if (!error) {
         poll->failures = 0;
+        poll->not_before_ms = 0;
         if (poll->lost)
             remote->host->available(remote->public, NULL);
         poll->lost = false;

@@ -114,8 +114,8 @@ void poll_stop(struct remote *remote);
 void poll_starting(struct remote *remote);
 /* A request had no answer: is the API there? */
 void poll_doubt(void *arg);
-/* The API asked not to be asked again for so long. */
-void poll_hold_off(struct remote *remote, uint64_t delay_ms);
+/* It refused with `error`, and asked not to be asked again for so long. */
+void poll_hold_off(struct remote *remote, const struct sbx_error *error, uint64_t delay_ms);
 /* All were asked about by somebody else (a listing), and this came of it. */
 void poll_heard(struct remote *remote, const struct sbx_error *error);
 

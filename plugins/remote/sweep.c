@@ -172,8 +172,6 @@ static void answered(void *arg, const struct api_answer *answer)
     struct sweep *sweep = batch->sweep;
     batch->call = NULL;
     sweep->pending--;
-    if (answer->error && answer->retry_after_ms > 0)
-        poll_hold_off(sweep->remote, answer->retry_after_ms);
     if (is_too_much(answer) && batch->count > IDS_LEAST) {
         halve(batch);
         if (batch->count < sweep->remote->ids_at_once)
@@ -184,6 +182,8 @@ static void answered(void *arg, const struct api_answer *answer)
         halve(batch);
         return;
     }
+    if (answer->error && answer->retry_after_ms > 0)
+        poll_hold_off(sweep->remote, answer->error, answer->retry_after_ms);
     if (is_too_much(answer)) /* but it is not their number, and the others will fare no better */
         drop_calls(sweep);
     if (answer->error && answer->status == 404) {

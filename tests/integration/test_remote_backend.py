@@ -367,6 +367,12 @@ def test_an_api_that_says_when_to_ask_again_is_not_asked_before(api, remote):
     assert time.monotonic() - begun > 2  # by itself it would have been one
 
 
+def test_one_refusal_does_not_hold_up_the_next_question(api, remote):
+    rule = api.rule(BATCH, status=503, body={"detail": "restarting"}, headers={"Retry-After": "3600"})
+    wait_until(lambda: rule.seen)
+    wait_until(lambda: rule.seen > 1, timeout=30)
+
+
 def test_a_dead_api_slows_no_read_and_deletions_are_kept(api, remote):
     keeps, goes = remote.start_sandbox(), remote.start_sandbox()
     rule = api.rule("^POST /stop$", "cut before")
