@@ -183,10 +183,13 @@ static void pull_done(void *arg, const struct sbx_error *err)
     struct starting *starting = arg;
     starting->pull = NULL;
     start_stop_timer(starting);
-    if (err)
+    if (err) {
         start_fail(starting, err);
-    else
-        make_go_on(starting);
+        return;
+    }
+    if (starting->slow) /* the last that was told may be from before that */
+        tell(starting, NULL);
+    make_go_on(starting);
 }
 
 /* The spec's image_pull_policy, else the option. */

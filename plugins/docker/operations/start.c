@@ -182,6 +182,7 @@ static void take_over(struct starting *starting, const struct facts *facts)
     memcpy(starting->id, facts->id, sizeof starting->id);
     bool fresh = facts->state == CONTAINER_CREATED && *facts->error == '\0';
     starting->doubtful = false;
+    starting->has_ports = false; /* it may have others, of a try that a crash cut off */
     if (facts->state == CONTAINER_RUNNING) {
         make_look(starting);
     } else if (fresh) {

@@ -242,6 +242,21 @@ static void test_slow_start_without_ports_tells_of_them_once_they_are_chosen(voi
     assert_succeeded();
 }
 
+static void test_slow_start_that_has_waited_for_a_pull_tells_of_its_ports_after_it(void **state)
+{
+    (void)state;
+    world.docker.options.pull_policy = PULL_ALWAYS;
+    start(false);
+    it_is_slow();
+    assert_int_equal(world.told_port, 0); /* the pull would say how far it is */
+    pull_ends(NULL);
+    assert_int_equal(world.told_port, world.next_port - 1);
+    create_succeeds();
+    answer(204, NULL);
+    look_finds(CONTAINER_RUNNING);
+    assert_succeeded();
+}
+
 static void test_start_that_is_cleaned_up_tells_of_no_ports(void **state)
 {
     (void)state;
@@ -387,6 +402,20 @@ static void test_creation_that_was_sent_twice_goes_on_with_its_own_container(voi
     time_comes();
     inspected_as("created", "d");
     expect("POST", "/containers/" ID "/start");
+    answer(204, NULL);
+    look_finds(CONTAINER_RUNNING);
+    assert_succeeded();
+}
+
+static void test_slow_start_that_finds_its_container_tells_of_no_port_that_may_be_another(void **state)
+{
+    (void)state;
+    start(false);
+    name_is_taken();
+    time_comes();
+    inspected_as("created", "d");
+    it_is_slow();
+    assert_int_equal(world.told_port, 0);
     answer(204, NULL);
     look_finds(CONTAINER_RUNNING);
     assert_succeeded();
@@ -576,6 +605,7 @@ int main(void)
         CASE(test_pull_tells_of_the_ports_that_the_sandbox_will_have),
         CASE(test_slow_start_tells_of_the_ports_that_the_sandbox_will_have),
         CASE(test_slow_start_without_ports_tells_of_them_once_they_are_chosen),
+        CASE(test_slow_start_that_has_waited_for_a_pull_tells_of_its_ports_after_it),
         CASE(test_start_that_is_cleaned_up_tells_of_no_ports),
         CASE(test_taken_port_is_retried_with_another_one),
         CASE(test_ten_taken_ports_are_enough),
@@ -587,6 +617,7 @@ int main(void)
         CASE(test_failed_cleaning_is_left_to_the_host),
         CASE(test_name_of_a_stranger_is_left_to_it),
         CASE(test_creation_that_was_sent_twice_goes_on_with_its_own_container),
+        CASE(test_slow_start_that_finds_its_container_tells_of_no_port_that_may_be_another),
         CASE(test_name_that_is_taken_by_nothing_is_left_to_the_host),
         CASE(test_cancelled_pull_ends_at_once),
         CASE(test_cancelled_creation_is_waited_for_and_removed),
