@@ -161,7 +161,7 @@ static void take_over_start(struct sandbox *sandbox, const struct sbx_observatio
     sandbox->begun = true;
     sandbox->again = false;
     sandbox->wants &= ~WANT_START;
-    if (sandbox->wants & WANT_PAUSE) /* which needs no room */
+    if (observation->state == SBX_STATE_RUNNING || sandbox->wants & WANT_PAUSE) /* which needs no room */
         quota_stop_waiting(sandbox);
     record_save(sandbox);
 }

@@ -211,6 +211,26 @@ static void a_start_that_waits_for_room_and_runs_after_all_is_not_started_again(
     world_destroy(world);
 }
 
+static void a_start_that_waits_for_room_and_runs_after_all_is_judged_by_its_answers(void **state)
+{
+    (void)state;
+    store_seed("runs", NULL, true, false, NULL);
+    store_seed("late", NULL, false, false, NULL);
+    struct world *world = world_create(1, OVER_LIMIT_REJECT);
+    world->backend.health_path = "/alive";
+    world_begin(world);
+    report(world, "runs", SBX_STATE_RUNNING);
+    answers(world, "runs");
+    flight_end(world, flight_find("list", NULL), NULL);
+    report(world, "late", SBX_STATE_RUNNING);
+    assert_int_equal(get(world, "late")->status, SANDBOX_STARTING);
+    assert_null(get(world, "late")->detail); /* it waits for nothing */
+    answers(world, "late");
+    falls_silent(world, "late");
+    assert_int_equal(get(world, "late")->status, SANDBOX_ERROR);
+    world_destroy(world);
+}
+
 static void a_pause_of_a_start_that_waits_for_room_is_carried_out_when_it_runs_after_all(void **state)
 {
     (void)state;
@@ -242,6 +262,7 @@ int main(void)
         cmocka_unit_test(resumes_of_what_does_not_answer_never_overshoot),
         cmocka_unit_test(on_shutdown_pause_is_carried_out_on_what_runs_and_waits_for_room),
         cmocka_unit_test(a_start_that_waits_for_room_and_runs_after_all_is_not_started_again),
+        cmocka_unit_test(a_start_that_waits_for_room_and_runs_after_all_is_judged_by_its_answers),
         cmocka_unit_test(a_pause_of_a_start_that_waits_for_room_is_carried_out_when_it_runs_after_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
