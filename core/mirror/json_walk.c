@@ -1,12 +1,11 @@
 /* mirror/json_walk.c: see json_walk.h. Relies on the text being JSON, and checks nothing of it. */
 #include "mirror/json_walk.h"
 
+#include <ctype.h>
 #include <json-c/json.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 const char *walk_blanks(const char *at)
 {
@@ -47,13 +46,12 @@ const char *walk_comma(const char *at)
     return *at == ',' ? walk_blanks(at + 1) : at;
 }
 
+/* A letter or underscore as \u00XX, of which the second digit alone may be a letter. */
 static bool is_escape(const char *at, char c)
 {
-    char escape[16];
-    if (*at != '\\')
-        return false;
-    snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
-    return strncasecmp(at, escape, 6) == 0;
+    static const char digits[] = "0123456789abcdef";
+    return at[0] == '\\' && at[1] == 'u' && at[2] == '0' && at[3] == '0' && at[4] == digits[c >> 4] &&
+           tolower((unsigned char)at[5]) == digits[c & 15];
 }
 
 /* Is this string the name, perhaps with characters of it as escapes? There may be very many: none is decoded. */
