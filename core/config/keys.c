@@ -117,7 +117,9 @@ static const struct key backend_keys[] = {
      .about = "How many sandboxes of one user may be STARTING or RUNNING."},
     {"over_limit", &type_choice, .fallback = "pause_oldest", .choices = over_limits,
      FIELD(struct config_backend, over_limit),
-     .about = "What a start over `max_sandboxes` does: pause the oldest running ones, or fail with 429."},
+     .about = "What a start over `max_sandboxes` does, or a resume of what is PAUSED or in ERROR: pause the "
+              "oldest "
+              "running ones, or fail with 429."},
     {"health_check_path", &type_text, KEY_NULL, .max = 1023, FIELD(struct config_backend, health_check_path),
      .given = offsetof(struct config_backend, health_path_given), .accept = accept_health_path,
      .absent = "the plugin's own",
