@@ -297,10 +297,8 @@ static void taken_back(void *arg, const struct sandbox *sandbox, const struct sb
 {
     (void)sandbox;
     struct taking_back *taking = arg;
-    if (taking->failed)
-        errors_reply_failure(taking->call, &taking->why);
-    else if (err)
-        errors_reply_failure(taking->call, err);
+    if (taking->failed || err)
+        errors_reply_failure(taking->call, taking->failed ? &taking->why : err);
     else
         errors_reply(taking->call, 503,
                      "it was not known in time where it would be, so it was taken back: ask again");
