@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define SBX_ABI_MAJOR 1
-#define SBX_ABI_MINOR 1
+#define SBX_ABI_MINOR 2
 
 /* Is `member` of `*table` there: covered by the size that its maker gave, and not null? */
 #define SBX_HAS(table, member)                                                                               \
