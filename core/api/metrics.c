@@ -129,6 +129,11 @@ static void add_service(struct evbuffer *out, const struct service *service)
     single(out, "sandboxd_starts_total", "counter", "Starts that were asked for.", stats.starts);
     single(out, "sandboxd_start_failures_total", "counter", "Starts that failed.", stats.start_failures);
     single(out, "sandboxd_pauses_total", "counter", "Pauses.", stats.pauses);
+    single(out, "sandboxd_room_pauses_total", "counter",
+           "Sandboxes paused by over_limit: pause_oldest, to make room for another one.", stats.room_pauses);
+    single(out, "sandboxd_outside_pauses_total", "counter",
+           "Sandboxes that a backend reported as paused or stopped, and this daemon had not asked for it.",
+           stats.outside_pauses);
     single(out, "sandboxd_resumes_total", "counter", "Resumes.", stats.resumes);
     single(out, "sandboxd_deletes_total", "counter", "Deletions.", stats.deletes);
     single(out, "sandboxd_adopted_total", "counter", "Sandboxes found that this daemon had no record of.",

@@ -64,7 +64,9 @@ static struct json_object *work_hosts(const struct sandbox *sandbox)
 static struct json_object *value_of(const struct sandbox *sandbox, enum sandbox_status status)
 {
     const struct sandbox_failure *failure = status == SANDBOX_ERROR ? sandbox->failure : NULL;
-    const char *detail = sandbox->detail ? sandbox->detail : failure ? failure->error.message : NULL;
+    const char *detail = sandbox_status_detail(sandbox);
+    if (!detail && failure)
+        detail = failure->error.message;
     const char *log_tail = failure && failure->log_tail ? failure->log_tail : "";
     bool key = shows_key(status) && sandbox->session_key[0];
     struct json_object *value = json_object_new_object();

@@ -67,6 +67,7 @@ struct service {
     struct config *config; /* in force; a reference, NULL before the first */
     struct backend_set *set;
     int64_t created_at_us;
+    int64_t last_sequence; /* the highest of a recorded sandbox */
     struct service_stats stats;
     struct health_queue checks;
 
@@ -119,6 +120,8 @@ bool sandbox_is_beginning(const struct sandbox *sandbox);
 /* Nothing was heard of it. A failed start has a failure of its own. */
 bool sandbox_is_silent(const struct sandbox *sandbox);
 void sandbox_set_detail(struct sandbox *sandbox, const char *detail); /* NULL: none */
+/* Why it is paused, where no client asked for it. NULL: none. Kept on disk by who calls record_save(). */
+void sandbox_set_pause_reason(struct sandbox *sandbox, const char *reason);
 /* `log_tail` may be NULL; a null `error` clears. */
 void sandbox_set_failure(struct sandbox *sandbox, const struct sbx_error *error, int exit_code,
                          const char *log_tail);

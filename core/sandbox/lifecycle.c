@@ -202,6 +202,7 @@ static void carry_out(struct sandbox *sandbox, enum sbx_on_shutdown what)
     } else if (sandbox->state == SBX_STATE_RUNNING || sandbox->state == SBX_STATE_STARTING ||
                sandbox->phase == PHASE_STARTING || sandbox->phase == PHASE_RESUMING) {
         quota_stop_waiting(sandbox);
+        sandbox_set_pause_reason(sandbox, "paused when the daemon stopped (the backend's on_shutdown)");
         sandbox->wants |= what == SBX_SHUTDOWN_STOP ? WANT_STOP : WANT_PAUSE;
         sandbox_drive(sandbox);
     }

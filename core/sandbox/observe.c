@@ -2,6 +2,7 @@
  * status that follows is status.c's. */
 #include "sandbox/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +63,34 @@ static void set_state(struct sandbox *sandbox, enum sbx_state state)
         health_end(sandbox);
 }
 
+/* No client and no rule of ours asked for it: who did is not known here. */
+static void note_outside_pause(struct sandbox *sandbox, bool stopped)
+{
+    char reason[256];
+    snprintf(reason, sizeof reason,
+             "%s from outside: backend '%.100s' reports it, and this daemon did not ask for it",
+             stopped ? "stopped" : "paused", sandbox->home->name);
+    service_log(LOG_WARN, sandbox, "%s", reason);
+    sandbox->service->stats.outside_pauses++;
+    sandbox_set_pause_reason(sandbox, reason);
+    record_save(sandbox);
+}
+
+/* The reason of a pause goes when it runs again, unless that pause is still to come. */
+static void keep_pause_reason(struct sandbox *sandbox, enum sbx_state before, enum sbx_state now)
+{
+    bool runs = now == SBX_STATE_RUNNING || now == SBX_STATE_STARTING;
+    bool pauses = sandbox->phase == PHASE_PAUSING || sandbox->phase == PHASE_STOPPING ||
+                  sandbox->wants & (WANT_PAUSE | WANT_STOP);
+    if (runs && !pauses && sandbox->pause_reason) {
+        sandbox_set_pause_reason(sandbox, NULL);
+        record_save(sandbox);
+    }
+    if (before == SBX_STATE_RUNNING && (now == SBX_STATE_PAUSED || now == SBX_STATE_STOPPED) &&
+        sandbox->phase == PHASE_IDLE && !sandbox->deleting)
+        note_outside_pause(sandbox, now == SBX_STATE_STOPPED);
+}
+
 void sandbox_observe_state(struct sandbox *sandbox, enum sbx_state state)
 {
     set_state(sandbox, state);
@@ -100,6 +129,7 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
     if (observation->state == SBX_STATE_RUNNING || observation->urls_count > 0)
         set_urls(sandbox, observation->urls, observation->urls_count, observation->agent_url);
     sandbox->unused = observation->flags & SBX_OBSERVED_UNUSED;
+    keep_pause_reason(sandbox, before, (enum sbx_state)observation->state);
     if (observation->state == SBX_STATE_ENDED || observation->state == SBX_STATE_FAILED)
         set_failure(sandbox, observation);
     else if (before == 0 || before == SBX_STATE_ENDED || before == SBX_STATE_FAILED)
@@ -126,6 +156,7 @@ static struct sandbox *adopt(struct service *service, struct home *home,
     sandbox->begun = true;
     sandbox->answered = true;
     sandbox->created_at_us = observation->created_at_us > 0 ? observation->created_at_us : clock_wall_us();
+    sandbox->sequence = table_sequence_of(&service->table, sandbox->created_at_us);
     table_set_key(&service->table, sandbox, observation->session_key);
     table_show(&service->table, sandbox);
     service->stats.adopted++;
@@ -146,6 +177,7 @@ static void remove_again(struct service *service, struct home *home,
     struct sandbox *sandbox = service_new_sandbox(service, home, observation->sandbox_id, observation->owner,
                                                   observation->spec_id ? observation->spec_id : "unknown");
     sandbox->created_at_us = observation->created_at_us;
+    sandbox->sequence = table_sequence_of(&service->table, sandbox->created_at_us);
     sandbox->deleting = true;
     service_log(LOG_WARN, sandbox, "its backend has made it after its removal: removed again");
     record_put(sandbox, NULL, NULL);

@@ -226,9 +226,13 @@ static void pause_ended(void *arg, const struct sbx_error *err, const char *resu
     (void)result;
     (void)len;
     struct sandbox *sandbox = arg;
-    if (err)
+    if (err) {
         sandbox->room_refused = true;
-    else if (sandbox->state == SBX_STATE_RUNNING) /* against the contract: it reported nothing */
+        sandbox_set_pause_reason(sandbox, NULL);
+    } else if (sandbox->pause_reason) {
+        record_save(sandbox);
+    }
+    if (!err && sandbox->state == SBX_STATE_RUNNING) /* against the contract: it reported nothing */
         sandbox_observe_state(sandbox, SBX_STATE_PAUSED);
     act_ended(sandbox, WAIT_PAUSED, err);
     if (err)

@@ -75,10 +75,16 @@ int quota_check(struct service *service, struct home *home, const char *owner, s
     char *key = make_key(home, owner);
     const struct quota *quota = map_get(&service->quotas, key);
     free(key);
-    if (!quota || quota->active + quota->recording + quota->waiting < max)
+    if (!quota)
         return 0;
+    unsigned coming = quota->recording + quota->waiting, taken = quota->active + coming;
+    if (taken < max)
+        return 0;
+    char run[64] = "run";
+    if (coming > 0)
+        snprintf(run, sizeof run, "run (%u) or are on their way (%u)", quota->active, coming);
     return error_set(err, SBX_ERR_LIMIT, "CONCURRENCY_LIMIT_REACHED",
-                     "%u of %u sandboxes run on backend '%s'; pause or delete one first", quota->active, max,
+                     "%u of %u sandboxes %s on backend '%s'; pause or delete one first", taken, max, run,
                      home->name);
 }
 
@@ -139,6 +145,27 @@ static bool may_be_paused(const struct quota *quota, const struct sandbox *sandb
            sandbox->wants == 0 && !sandbox->room_refused;
 }
 
+/* The one that waits at that place in the queue, from 0. */
+static const struct sandbox *waiting_at(const struct quota *quota, unsigned place)
+{
+    const struct sandbox *sandbox = quota->first;
+    while (place-- > 0)
+        sandbox = sandbox->next_waiting;
+    return sandbox;
+}
+
+static void pause_for(struct sandbox *sandbox, const struct sandbox *whom)
+{
+    char reason[256];
+    snprintf(reason, sizeof reason,
+             "paused to make room for sandbox '%.127s' of the same user (max_sandboxes)", whom->id);
+    service_log(LOG_INFO, sandbox, "%s", reason);
+    sandbox->service->stats.room_pauses++;
+    sandbox_set_pause_reason(sandbox, reason);
+    sandbox->wants |= WANT_PAUSE;
+    sandbox_drive(sandbox);
+}
+
 /* Asks the oldest ones that run to pause, one for each that waits and has none on its way yet. */
 static void pause_oldest(struct quota *quota)
 {
@@ -152,9 +179,7 @@ static void pause_oldest(struct quota *quota)
         struct sandbox *sandbox = order->items[i];
         if (!may_be_paused(quota, sandbox))
             continue;
-        service_log(LOG_INFO, sandbox, "paused to make room under max_sandboxes");
-        sandbox->wants |= WANT_PAUSE;
-        sandbox_drive(sandbox);
+        pause_for(sandbox, waiting_at(quota, pausing));
         pausing++;
     }
 }

@@ -50,12 +50,14 @@ void record_put(struct sandbox *sandbox, store_done done, void *arg)
                                    .owner = sandbox->owner->name,
                                    .spec_id = sandbox->spec_id,
                                    .session_key = sandbox->session_key,
+                                   .sequence = sandbox->sequence,
                                    .created_at_us = sandbox->created_at_us,
                                    .begun = sandbox->begun,
                                    .deleting = sandbox->deleting,
                                    .error_json = error ? json_object_to_json_string(error) : NULL,
                                    .session_id = sandbox->session_id,
-                                   .spec_json = sandbox->own_spec};
+                                   .spec_json = sandbox->own_spec,
+                                   .pause_reason = sandbox->pause_reason};
     store_put_sandbox(sandbox->service->deps.store, &record, done, arg);
     json_object_put(error);
 }
@@ -77,6 +79,11 @@ static void load(void *arg, const struct store_sandbox *record)
     struct home *home = home_get(service, record->backend);
     struct sandbox *sandbox = service_new_sandbox(service, home, record->id, record->owner, record->spec_id);
     sandbox->created_at_us = record->created_at_us;
+    sandbox->sequence = record->sequence;
+    if (service->last_sequence < record->sequence)
+        service->last_sequence = record->sequence;
+    if (record->pause_reason && !(sandbox->pause_reason = strdup(record->pause_reason)))
+        abort();
     sandbox->begun = record->begun;
     sandbox->deleting = record->deleting;
     sandbox->answered = true;

@@ -70,15 +70,17 @@ struct sandbox {
     char *spec_id;
     struct config *pinned; /* the generation a start began on, until the backend has it; else NULL */
     struct home *home;
-    struct owner *owner; /* never NULL; nobody's sandboxes have an owner without a name */
-    char *session_key;   /* never NULL; "": none */
-    int64_t created_at_us;
-    char *session_id; /* what a client of the runtime API calls it; NULL: nothing */
-    char *own_spec;   /* JSON, of a start that brought its own; NULL: spec_id's */
-    bool begun;       /* the backend has said that it was made */
-    bool deleting;    /* promised */
-    bool unsaved;     /* what the disk has of `begun` is old: writing it failed */
-    bool adopted;     /* made by somebody else: it has no record, and goes when it is gone */
+    struct owner *owner;   /* never NULL; nobody's sandboxes have an owner without a name */
+    char *session_key;     /* never NULL; "": none */
+    int64_t sequence;      /* its place among all, in the order of creation (table.h) */
+    int64_t created_at_us; /* for showing: the wall clock may have been set back */
+    char *session_id;      /* what a client of the runtime API calls it; NULL: nothing */
+    char *own_spec;        /* JSON, of a start that brought its own; NULL: spec_id's */
+    bool begun;            /* the backend has said that it was made */
+    bool deleting;         /* promised */
+    char *pause_reason;    /* why it is, or will be, paused, where no client asked for it; NULL: none */
+    bool unsaved;          /* what the disk has of `begun` or `pause_reason` is old: writing it failed */
+    bool adopted;          /* made by somebody else: it has no record, and goes when it is gone */
 
     /* observed; state is 0 while nothing was heard */
     enum sbx_state state;
@@ -119,6 +121,9 @@ struct sandbox {
     char key_digest[BASE62_SIZE_32]; /* of the session key; "": none */
     bool in_order;
 };
+
+/* What clients are told beside its status; NULL: nothing. What its backend says of it comes first. */
+const char *sandbox_status_detail(const struct sandbox *sandbox);
 
 /* Where the daemon reaches its agent server; NULL: not known. May end in a slash. */
 const char *sandbox_agent_url(const struct sandbox *sandbox);

@@ -125,6 +125,7 @@ static struct sandbox *create(struct service *service, struct config *config, co
     struct sandbox *sandbox = service_new_sandbox(service, home, id, owner, spec_id);
     table_set_key(&service->table, sandbox, key);
     sandbox->created_at_us = clock_wall_us();
+    sandbox->sequence = ++service->last_sequence;
     sandbox->pinned = config_ref(config);
     sandbox->wants = WANT_START;
     sandbox->phase = PHASE_RECORDING;
@@ -197,6 +198,8 @@ struct sandbox_wait *service_pause(struct service *service, const struct viewer 
     bool paused = sandbox->state == SBX_STATE_PAUSED || sandbox->state == SBX_STATE_STOPPED;
     if (sandbox->phase != PHASE_PAUSING && !(paused && sandbox->phase == PHASE_IDLE)) {
         service_log(LOG_INFO, sandbox, "pause");
+        if (!(sandbox->wants & WANT_PAUSE))
+            sandbox_set_pause_reason(sandbox, NULL);
         sandbox->wants |= WANT_PAUSE;
         sandbox_drive(sandbox);
     }

@@ -132,6 +132,7 @@ struct service_backend service_backend_at(const struct service *service, size_t 
 /* For /metrics, since start. */
 struct service_stats {
     uint64_t starts, start_failures, pauses, resumes, deletes, adopted;
+    uint64_t room_pauses, outside_pauses; /* by pause_oldest; reported and not asked for */
     uint64_t health_checks, health_failures;
 };
 struct service_stats service_stats(const struct service *service);

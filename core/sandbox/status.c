@@ -118,6 +118,14 @@ void sandbox_set_detail(struct sandbox *sandbox, const char *detail)
         abort();
 }
 
+void sandbox_set_pause_reason(struct sandbox *sandbox, const char *reason)
+{
+    free(sandbox->pause_reason);
+    sandbox->pause_reason = NULL;
+    if (reason && !(sandbox->pause_reason = strdup(reason)))
+        abort();
+}
+
 void sandbox_set_failure(struct sandbox *sandbox, const struct sbx_error *error, int exit_code,
                          const char *log_tail)
 {

@@ -14,16 +14,25 @@ const char *sandbox_status_name(enum sandbox_status status)
     return names[status];
 }
 
+const char *sandbox_status_detail(const struct sandbox *sandbox)
+{
+    bool paused = sandbox->status == SANDBOX_PAUSED || sandbox->phase == PHASE_PAUSING;
+    return !sandbox->detail && paused ? sandbox->pause_reason : sandbox->detail;
+}
+
 /* ---- the order ---- */
 
 /* A place in the order: that of a sandbox, or between two. */
 struct place {
+    int64_t sequence;
     int64_t created_at_us;
     const char *id;
 };
 
 static int compare(const struct place *place, const struct sandbox *sandbox)
 {
+    if (place->sequence != sandbox->sequence)
+        return place->sequence < sandbox->sequence ? -1 : 1;
     if (place->created_at_us != sandbox->created_at_us)
         return place->created_at_us < sandbox->created_at_us ? -1 : 1;
     return strcmp(place->id, sandbox->id);
@@ -45,7 +54,8 @@ static size_t order_find(const struct sandbox_order *order, const struct place *
 
 static struct place place_of(const struct sandbox *sandbox)
 {
-    return (struct place){.created_at_us = sandbox->created_at_us, .id = sandbox->id};
+    return (struct place){
+        .sequence = sandbox->sequence, .created_at_us = sandbox->created_at_us, .id = sandbox->id};
 }
 
 /* New ones are the newest as a rule, so that hardly anything is moved. */
@@ -71,9 +81,19 @@ static void order_remove(struct sandbox_order *order, struct sandbox *sandbox)
     struct place place = place_of(sandbox);
     size_t at = order_find(order, &place);
     if (at == order->len || order->items[at] != sandbox)
-        abort(); /* created_at_us or id changed while it was in the order */
+        abort(); /* sequence, created_at_us or id changed while it was in the order */
     order->len--;
     memmove(order->items + at, order->items + at + 1, (order->len - at) * sizeof *order->items);
+}
+
+/* Looks from the newest backwards. Everything above an adopted one that is old enough was seen to be too new already, so
+ * its place is this one's too. */
+int64_t table_sequence_of(const struct table *table, int64_t created_at_us)
+{
+    for (size_t i = table->order.len; i-- > 0;)
+        if (table->order.items[i]->created_at_us <= created_at_us)
+            return table->order.items[i]->sequence;
+    return 0;
 }
 
 /* ---- owners ---- */
@@ -130,6 +150,7 @@ static void sandbox_free(struct sandbox *sandbox)
         free(sandbox->failure->log_tail);
     free(sandbox->failure);
     free(sandbox->detail);
+    free(sandbox->pause_reason);
     free(sandbox->json);
     free(sandbox->runtime_json);
     free(sandbox->session_key);
@@ -304,15 +325,25 @@ const struct sandbox *table_get_by_key(const struct table *table, const char *se
     return sandbox && sandbox->in_order ? sandbox : NULL;
 }
 
-/* "MICROSECONDS_ID", the place of the last sandbox of the page before. */
-static bool parse_page_id(const char *page_id, struct place *place)
+/* Reads a number and the '_' behind it. */
+static bool parse_number(const char **at, int64_t *number)
 {
     char *end;
     errno = 0;
-    long long created = strtoll(page_id, &end, 10);
-    if (errno || end == page_id || *end != '_' || end[1] == '\0')
+    *number = strtoll(*at, &end, 10);
+    if (errno || end == *at || *end != '_')
         return false;
-    *place = (struct place){.created_at_us = created, .id = end + 1};
+    *at = end + 1;
+    return true;
+}
+
+/* "SEQUENCE_MICROSECONDS_ID", the place of the last sandbox of the page before. */
+static bool parse_page_id(const char *page_id, struct place *place)
+{
+    const char *at = page_id;
+    if (!parse_number(&at, &place->sequence) || !parse_number(&at, &place->created_at_us) || *at == '\0')
+        return false;
+    place->id = at;
     return true;
 }
 
@@ -335,7 +366,8 @@ size_t table_search(const struct table *table, const struct viewer *viewer, cons
         out[count++] = order->items[--end];
     if (count > 0 && end > 0) {
         const struct sandbox *last = out[count - 1];
-        snprintf(next, TABLE_PAGE_ID_SIZE, "%lld_%s", (long long)last->created_at_us, last->id);
+        snprintf(next, TABLE_PAGE_ID_SIZE, "%lld_%lld_%s", (long long)last->sequence,
+                 (long long)last->created_at_us, last->id);
     }
     return count;
 }

@@ -33,12 +33,12 @@ static const char log_settings[] = "PRAGMA synchronous = FULL;"
 
 #define COLUMNS                                                                                              \
     "id, backend, owner, spec_id, session_key, created_at_us, begun, deleting, error_json, session_id, "     \
-    "spec_json"
+    "spec_json, sequence, pause_reason"
 
 enum { BEGIN = OPERATION_KINDS, COMMIT, SAVEPOINT, RELEASE, ROLLBACK_TO, SANDBOX_IDS, SANDBOX, STATEMENTS };
 
 static const char *const statement_texts[STATEMENTS] = {
-    [PUT_SANDBOX] = "INSERT OR REPLACE INTO sandboxes (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_SANDBOX] = "INSERT OR REPLACE INTO sandboxes (" COLUMNS ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [DELETE_SANDBOX] = "DELETE FROM sandboxes WHERE id = ?",
     [PUT] = "INSERT OR REPLACE INTO records (space, key, value) VALUES (?,?,?)",
     [DELETE] = "DELETE FROM records WHERE space = ? AND key = ?",
@@ -50,7 +50,7 @@ static const char *const statement_texts[STATEMENTS] = {
     [RELEASE] = "RELEASE job",
     [ROLLBACK_TO] = "ROLLBACK TO job",
     /* The ids are sorted alone: sorting whole rows would take as much memory as the table. */
-    [SANDBOX_IDS] = "SELECT id FROM sandboxes ORDER BY created_at_us, id",
+    [SANDBOX_IDS] = "SELECT id FROM sandboxes ORDER BY sequence, id",
     [SANDBOX] = "SELECT " COLUMNS " FROM sandboxes WHERE id = ?",
 };
 
@@ -268,6 +268,8 @@ static void bind_sandbox(sqlite3_stmt *s, const struct store_sandbox *sandbox)
     sqlite3_bind_text(s, 9, sandbox->error_json, -1, SQLITE_STATIC);
     sqlite3_bind_text(s, 10, sandbox->session_id, -1, SQLITE_STATIC);
     sqlite3_bind_text(s, 11, sandbox->spec_json, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 12, sandbox->sequence);
+    sqlite3_bind_text(s, 13, sandbox->pause_reason, -1, SQLITE_STATIC);
 }
 
 static void bind_operation(sqlite3_stmt *s, const struct operation *op)
@@ -420,6 +422,8 @@ static void read_sandbox(sqlite3_stmt *s, struct store_sandbox *sandbox)
         .error_json = (const char *)sqlite3_column_text(s, 8),
         .session_id = (const char *)sqlite3_column_text(s, 9),
         .spec_json = (const char *)sqlite3_column_text(s, 10),
+        .sequence = sqlite3_column_int64(s, 11),
+        .pause_reason = (const char *)sqlite3_column_text(s, 12),
     };
 }
 

@@ -49,7 +49,7 @@ struct operation *operation_new_sandbox(enum operation_kind kind, const struct s
     char *at;
     size_t size = size_of(sandbox->id) + size_of(sandbox->backend) + size_of(sandbox->owner) +
                   size_of(sandbox->spec_id) + size_of(sandbox->session_key) + size_of(sandbox->error_json) +
-                  size_of(sandbox->session_id) + size_of(sandbox->spec_json);
+                  size_of(sandbox->session_id) + size_of(sandbox->spec_json) + size_of(sandbox->pause_reason);
     struct operation *op = new_operation(kind, arg, size, &at);
     if (op->refused)
         return op;
@@ -62,6 +62,7 @@ struct operation *operation_new_sandbox(enum operation_kind kind, const struct s
     op->sandbox.error_json = copy(&at, sandbox->error_json);
     op->sandbox.session_id = copy(&at, sandbox->session_id);
     op->sandbox.spec_json = copy(&at, sandbox->spec_json);
+    op->sandbox.pause_reason = copy(&at, sandbox->pause_reason);
     return op;
 }
 

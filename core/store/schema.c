@@ -66,6 +66,12 @@ static const char *const migrations[] = {
     "  sandbox_id TEXT NOT NULL PRIMARY KEY,"
     "  bytes INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID;",
+    /* The clock may have been set back: from now on the order is kept, and not the time. */
+    "ALTER TABLE sandboxes ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sandboxes ADD COLUMN pause_reason TEXT;"
+    "UPDATE sandboxes SET sequence = ranked.place"
+    "  FROM (SELECT id, row_number() OVER (ORDER BY created_at_us, id) AS place FROM sandboxes) AS ranked"
+    "  WHERE sandboxes.id = ranked.id;",
 };
 
 _Static_assert(sizeof migrations / sizeof migrations[0] == STORE_SCHEMA_VERSION, "a step for each version");

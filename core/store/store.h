@@ -20,7 +20,7 @@
 
 struct store;
 
-enum { STORE_SCHEMA_VERSION = 3 };
+enum { STORE_SCHEMA_VERSION = 4 };
 
 #define STORE_FAILED "STORE_FAILED" /* the code of all its failures */
 
@@ -31,12 +31,14 @@ struct store_sandbox {
     const char *owner; /* NULL: nobody's */
     const char *spec_id;
     const char *session_key;
+    int64_t sequence; /* its place in the order of creation, from 1 */
     int64_t created_at_us;
-    bool begun;             /* the backend has said that the thing was made */
-    bool deleting;          /* a deletion was promised */
-    const char *error_json; /* NULL, or the `error` of the sandbox as clients see it */
-    const char *session_id; /* the client's name for it; NULL: none */
-    const char *spec_json;  /* a spec that no configuration has, as the ABI's spec_json; NULL: spec_id's */
+    bool begun;               /* the backend has said that the thing was made */
+    bool deleting;            /* a deletion was promised */
+    const char *error_json;   /* NULL, or the `error` of the sandbox as clients see it */
+    const char *session_id;   /* the client's name for it; NULL: none */
+    const char *spec_json;    /* a spec that no configuration has, as the ABI's spec_json; NULL: spec_id's */
+    const char *pause_reason; /* why it was paused, where no client asked for it; NULL: none */
 };
 
 typedef void (*store_done)(void *arg, const struct sbx_error *err);
@@ -52,7 +54,7 @@ struct store *store_open(struct loop *loop, const char *directory, struct sbx_er
  * inside a callback. NULL is allowed. */
 void store_close(struct store *store);
 
-/* Calls `each` for every sandbox kept, oldest first. Blocks: only before serving. */
+/* Calls `each` for every sandbox kept, in the order of their sequence. Blocks: only before serving. */
 int store_load_sandboxes(struct store *store, void (*each)(void *arg, const struct store_sandbox *sandbox),
                          void *arg, struct sbx_error *err);
 

@@ -1,5 +1,6 @@
 """max_sandboxes: room is made, refused or waited for, and the limit is never overshot."""
 
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,21 @@ def test_a_start_over_the_limit_pauses_the_oldest(limited):
     assert [daemon.sandbox(i)["status"] for i in (second, third)] == ["RUNNING", "RUNNING"]
 
 
+def test_who_was_paused_to_make_room_says_for_whom_also_after_a_restart(limited):
+    daemon = limited(1)
+    first, second = (daemon.start_sandbox()["id"] for _ in range(2))
+    reason = f"paused to make room for sandbox '{second}' of the same user"
+    assert daemon.sandbox(first)["status_detail"].startswith(reason)
+    assert re.search(f"{reason}.*{first}|{first}.*{reason}", daemon.log())
+    assert "\nsandboxd_room_pauses_total 1\n" in daemon.get("/metrics").text
+    daemon.stop()
+    daemon.start()
+    assert daemon.sandbox(first)["status_detail"].startswith(reason)
+    daemon.act("resume", first)
+    daemon.wait_status(first, "RUNNING")
+    assert daemon.sandbox(first)["status_detail"] is None
+
+
 def test_a_resume_over_the_limit_pauses_the_oldest(limited):
     daemon = limited(2)
     first, second, third = (daemon.start_sandbox()["id"] for _ in range(3))
@@ -50,7 +66,8 @@ def test_reject_answers_429_and_leaves_all_as_it_was(limited):
     daemon = limited(1, "reject")
     first = daemon.start_sandbox()["id"]
     response = daemon.post("/api/v1/sandboxes?wait=5s")
-    assert response.status == 429 and "detail" in response.json()
+    assert response.status == 429
+    assert response.json()["detail"]["message"].startswith("1 of 1 sandboxes run on backend 'local'")
     assert [s["id"] for s in daemon.everything()] == [first]
     assert daemon.sandbox(first)["status"] == "RUNNING"
     daemon.act("pause", first)

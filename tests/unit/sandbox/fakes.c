@@ -252,7 +252,8 @@ void flight_end_silently(struct world *world, struct backend_operation *operatio
 /* ---- the store ---- */
 
 struct row {
-    char id[64], owner[32], error[256], session[64], spec[256], key[64];
+    char id[64], owner[32], error[256], session[64], spec[256], key[64], pause_reason[256];
+    int64_t sequence, created_at_us;
     bool has_owner, has_error, begun, deleting, there;
 };
 static struct row rows[256];
@@ -290,6 +291,10 @@ void store_put_sandbox(struct store *store, const struct store_sandbox *sandbox,
     snprintf(row.session, sizeof row.session, "%s", sandbox->session_id ? sandbox->session_id : "");
     snprintf(row.spec, sizeof row.spec, "%s", sandbox->spec_json ? sandbox->spec_json : "");
     snprintf(row.key, sizeof row.key, "%s", sandbox->session_key);
+    snprintf(row.pause_reason, sizeof row.pause_reason, "%s",
+             sandbox->pause_reason ? sandbox->pause_reason : "");
+    row.sequence = sandbox->sequence;
+    row.created_at_us = sandbox->created_at_us;
     queue(&row, done, arg);
 }
 
@@ -306,6 +311,24 @@ const char *store_spec(const char *id)
 const char *store_key(const char *id)
 {
     return find_row(id)->key;
+}
+
+const char *store_pause_reason(const char *id)
+{
+    return find_row(id)->pause_reason;
+}
+
+int64_t store_sequence(const char *id)
+{
+    return find_row(id)->sequence;
+}
+
+void store_seed_created(const char *id, int64_t sequence, int64_t created_at_us, const char *pause_reason)
+{
+    store_seed(id, NULL, true, false, NULL);
+    find_row(id)->sequence = sequence;
+    find_row(id)->created_at_us = created_at_us;
+    snprintf(find_row(id)->pause_reason, sizeof rows[0].pause_reason, "%s", pause_reason);
 }
 
 void store_seed_session(const char *id, bool begun, const char *session_id, const char *spec_json)
@@ -365,6 +388,8 @@ void store_seed(const char *id, const char *owner, bool begun, bool deleting, co
                         .deleting = deleting,
                         .there = true,
                         .has_owner = owner != NULL,
+                        .sequence = (int64_t)rows_len,
+                        .created_at_us = 999 + (int64_t)rows_len,
                         .has_error = error_json != NULL};
     snprintf(row->id, sizeof row->id, "%s", id);
     snprintf(row->owner, sizeof row->owner, "%s", owner ? owner : "");
@@ -384,7 +409,9 @@ int store_load_sandboxes(struct store *store, void (*each)(void *arg, const stru
                                         .session_id = rows[i].session[0] ? rows[i].session : NULL,
                                         .spec_json = rows[i].spec[0] ? rows[i].spec : NULL,
                                         .owner = rows[i].has_owner ? rows[i].owner : NULL,
-                                        .created_at_us = 1000 + (int64_t)i,
+                                        .sequence = rows[i].sequence,
+                                        .created_at_us = rows[i].created_at_us,
+                                        .pause_reason = rows[i].pause_reason[0] ? rows[i].pause_reason : NULL,
                                         .begun = rows[i].begun,
                                         .deleting = rows[i].deleting,
                                         .error_json = rows[i].has_error ? rows[i].error : NULL};

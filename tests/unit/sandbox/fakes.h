@@ -68,6 +68,10 @@ bool store_has(const char *id, bool *deleting);
 const char *store_session(const char *id);
 const char *store_spec(const char *id);
 const char *store_key(const char *id);
+const char *store_pause_reason(const char *id);
+int64_t store_sequence(const char *id);
+/* A record of what was made, at that place in the order, whatever its time. */
+void store_seed_created(const char *id, int64_t sequence, int64_t created_at_us, const char *pause_reason);
 /* A record of a start that had its own spec. */
 void store_seed_session(const char *id, bool begun, const char *session_id, const char *spec_json);
 /* A record that an earlier daemon left. */

@@ -44,6 +44,48 @@ static void newest_come_first_whatever_the_order_of_arrival(void **state)
     table_finish(&table);
 }
 
+static struct sandbox *add_at(struct table *table, const char *id, int64_t sequence, int64_t created)
+{
+    struct sandbox *sandbox = table_add(table, id, NULL);
+    sandbox->sequence = sequence;
+    sandbox->created_at_us = created;
+    table_show(table, sandbox);
+    return sandbox;
+}
+
+static void the_sequence_decides_and_not_the_clock(void **state)
+{
+    (void)state;
+    struct table table;
+    char next[TABLE_PAGE_ID_SIZE];
+    table_init(&table);
+    add_at(&table, "first", 1, 3000); /* the clock was set back after it */
+    add_at(&table, "second", 2, 1000);
+    add_at(&table, "third", 3, 2000);
+    assert_page(&table, &everybody, NULL, 2, "third second ", next);
+    assert_page(&table, &everybody, next, 2, "first ", next);
+    table_finish(&table);
+}
+
+static void what_others_made_stands_after_the_newest_that_is_older(void **state)
+{
+    (void)state;
+    struct table table;
+    table_init(&table);
+    assert_int_equal(table_sequence_of(&table, 5), 0);
+    add_at(&table, "a", 1, 100);
+    add_at(&table, "b", 2, 200);
+    add_at(&table, "c", 3, 300);
+    assert_int_equal(table_sequence_of(&table, 99), 0);
+    add_at(&table, "late", table_sequence_of(&table, 250), 250);
+    add_at(&table, "between", table_sequence_of(&table, 220), 220);
+    add_at(&table, "early", table_sequence_of(&table, 50), 50);
+    add_at(&table, "last", table_sequence_of(&table, 400), 400);
+    add_at(&table, "d", 4, 350);
+    assert_page(&table, &everybody, NULL, 10, "d last c late between b a early ", NULL);
+    table_finish(&table);
+}
+
 static void pages_neither_repeat_nor_skip_when_sandboxes_come_and_go(void **state)
 {
     (void)state;
@@ -160,6 +202,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newest_come_first_whatever_the_order_of_arrival),
+        cmocka_unit_test(the_sequence_decides_and_not_the_clock),
+        cmocka_unit_test(what_others_made_stands_after_the_newest_that_is_older),
         cmocka_unit_test(pages_neither_repeat_nor_skip_when_sandboxes_come_and_go),
         cmocka_unit_test(the_last_full_page_names_no_next_one),
         cmocka_unit_test(unknown_page_ids_start_from_the_beginning),

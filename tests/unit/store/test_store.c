@@ -159,12 +159,14 @@ static const struct store_sandbox whole = {.id = "id1",
                                            .owner = "alice",
                                            .spec_id = "spec",
                                            .session_key = "secret",
+                                           .sequence = 3,
                                            .created_at_us = 1790000000123456,
                                            .begun = true,
                                            .deleting = true,
                                            .error_json = "{\"code\":\"EXITED\"}",
                                            .session_id = "session",
-                                           .spec_json = "{\"id\":\"spec\"}"};
+                                           .spec_json = "{\"id\":\"spec\"}",
+                                           .pause_reason = "to make room"};
 
 struct loaded {
     int count;
@@ -188,23 +190,28 @@ static void on_loaded(void *arg, const struct store_sandbox *sandbox)
         assert_string_equal(sandbox->error_json, whole.error_json);
         assert_string_equal(sandbox->session_id, whole.session_id);
         assert_string_equal(sandbox->spec_json, whole.spec_json);
+        assert_int_equal(sandbox->sequence, whole.sequence);
+        assert_string_equal(sandbox->pause_reason, whole.pause_reason);
     } else {
         assert_null(sandbox->owner);
         assert_null(sandbox->error_json);
         assert_null(sandbox->session_id);
         assert_null(sandbox->spec_json);
+        assert_null(sandbox->pause_reason);
         assert_false(sandbox->begun || sandbox->deleting);
     }
 }
 
-static void sandboxes_are_loaded_oldest_first_with_all_they_have(void **state)
+static void sandboxes_are_loaded_in_their_order_with_all_they_have(void **state)
 {
     (void)state;
     struct store_sandbox bare = {.backend = "b", .spec_id = "s", .session_key = "k"};
     const char *ids[] = {"new", "old", "middle"};
-    const int64_t times[] = {1790000000999999, 5, 1700000000000000};
+    const int64_t places[] = {4, 1, 2};
+    const int64_t times[] = {5, 1790000000999999, 1700000000000000}; /* which the order does not follow */
     for (int i = 0; i < 3; i++) {
         bare.id = ids[i];
+        bare.sequence = places[i];
         bare.created_at_us = times[i];
         store_put_sandbox(test_store, &bare, NULL, NULL);
     }
@@ -243,7 +250,7 @@ int main(void)
         TEST(writes_that_wait_together_are_committed_together),
         TEST(a_record_over_the_bound_is_refused_in_its_turn),
         TEST(closing_finishes_what_was_asked_for),
-        TEST(sandboxes_are_loaded_oldest_first_with_all_they_have),
+        TEST(sandboxes_are_loaded_in_their_order_with_all_they_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

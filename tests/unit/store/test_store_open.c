@@ -227,6 +227,37 @@ static void a_store_of_version_1_is_taken_over_with_all_it_has(void **state)
     assert_int_equal(count, 2);
 }
 
+/* What the versions from 2 to 3 added to the sandboxes. */
+static const char version_3[] =
+    "ALTER TABLE sandboxes ADD COLUMN session_id TEXT; ALTER TABLE sandboxes ADD COLUMN spec_json TEXT;"
+    "INSERT INTO sandboxes VALUES ('newest', 'local', 'bob', 'spec', 'k1', 19, 1, 0, NULL, 'session', NULL);"
+    "INSERT INTO sandboxes VALUES ('middle', 'local', NULL, 'spec', 'k2', 18, 1, 0, NULL, NULL, NULL);"
+    "PRAGMA user_version = 3";
+
+static void on_ordered(void *arg, const struct store_sandbox *sandbox)
+{
+    static const char *const ids[] = {"old", "middle", "newest"};
+    int *count = arg;
+    assert_string_equal(sandbox->id, ids[(*count)++]);
+    assert_int_equal(sandbox->sequence, *count);
+    assert_null(sandbox->pause_reason);
+}
+
+static void a_store_of_version_3_keeps_the_order_of_its_times(void **state)
+{
+    (void)state;
+    assert_return_code(mkdir(test_directory, 0700), 0);
+    run_sql(version_1);
+    run_sql(version_3);
+    for (int i = 0; i < 2; i++) {
+        int count = 0;
+        fixture_open();
+        assert_int_equal(store_load_sandboxes(test_store, on_ordered, &count, NULL), 0);
+        assert_int_equal(count, 3);
+        fixture_close();
+    }
+}
+
 static void a_damaged_file_is_refused(void **state)
 {
     (void)state;
@@ -294,6 +325,7 @@ int main(void)
         TEST(a_file_that_is_no_database_is_refused_and_left_alone),
         TEST(a_database_of_another_program_is_refused_and_left_alone),
         TEST(a_newer_version_is_refused),
+        TEST(a_store_of_version_3_keeps_the_order_of_its_times),
         TEST(a_store_of_version_1_is_taken_over_with_all_it_has),
         TEST(a_damaged_file_is_refused),
         TEST(a_store_that_another_program_has_open_is_refused),
