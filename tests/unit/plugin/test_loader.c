@@ -11,6 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Numbers as texts: a new minor changes no test. */
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define MINOR TEXT(SBX_ABI_MINOR)
+
 /* Loading `name` must fail with "PATH: sentence". */
 static void refuses(const char *name, const char *sentence)
 {
@@ -26,15 +31,18 @@ static void refuses(const char *name, const char *sentence)
 static void refuses_each_wrong_plugin_in_a_sentence_of_its_own(void **state)
 {
     (void)state;
+    char newer[160];
+    snprintf(newer, sizeof newer,
+             "it needs a daemon with version 1.%d of the backend ABI or newer, this one has 1.%d; "
+             "upgrade the daemon or use an older plugin",
+             SBX_ABI_MINOR + 1, SBX_ABI_MINOR);
     refuses("wrong_magic.so",
             "its `sandboxd_plugin` does not begin with SBX_PLUGIN_MAGIC; it was built against "
             "something other than sandboxd's headers");
     refuses("wrong_major.so",
-            "it was built for version 2.1 of the backend ABI, this daemon has 1.1; build it "
+            "it was built for version 2." MINOR " of the backend ABI, this daemon has 1." MINOR "; build it "
             "against this daemon's headers");
-    refuses("newer_host.so",
-            "it needs a daemon with version 1.2 of the backend ABI or newer, this one has 1.1; "
-            "upgrade the daemon or use an older plugin");
+    refuses("newer_host.so", newer);
     refuses("no_list.so", "it has no operation `list`, which is mandatory");
     refuses("no_stream_ready.so",
             "it has no operation `stream_ready`, which is mandatory where `logs` is there");
