@@ -202,10 +202,36 @@ static bool step_head(struct http_connection *connection)
     return true;
 }
 
+/* A body that goes to its handler in pieces. */
+static bool step_pieces(struct http_connection *connection)
+{
+    struct http_request *request = connection->request;
+    struct http_fault fault;
+    bool moved;
+    if (connection->body.held)
+        return false;
+    switch (body_pass(connection, &moved, &fault)) {
+    case HTTP_MORE:
+        if (!moved && connection->stage == STAGE_BODY && connection->eof)
+            connection_close(connection);
+        else if (connection->stage == STAGE_BODY && connection->body.held)
+            connection_set_deadline(connection, 0);
+        return moved;
+    case HTTP_FAULT: reply_fault(connection, &fault); return true;
+    default: break;
+    }
+    connection->stage = STAGE_PENDING;
+    connection_set_deadline(connection, 0);
+    request->streamed(request->whole_arg, request);
+    return true;
+}
+
 static bool step_body(struct http_connection *connection)
 {
     struct http_request *request = connection->request;
     struct http_fault fault;
+    if (request->piece)
+        return step_pieces(connection);
     switch (body_take(connection, &request->body, &fault)) {
     case HTTP_MORE:
         if (connection->eof)

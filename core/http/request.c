@@ -60,6 +60,9 @@ struct http_request *request_create(struct http_connection *connection, struct h
     request->body_wanted = request->streaming = request->stream_blocked = request->stream_chunked = false;
     request->is_head = strcmp(http_method(request), "HEAD") == 0;
     request->whole = NULL;
+    request->piece = NULL;
+    request->streamed = NULL;
+    request->body_max = 0;
     request->gone = NULL;
     request->writable = NULL;
     request->extra = buffer_init(HTTP_EXTRA_MAX);
@@ -167,17 +170,12 @@ bool http_is_loopback(const struct http_request *request)
     return request->connection->loopback;
 }
 
-void http_read_body(struct http_request *request, uint64_t max,
-                    void (*whole)(void *arg, struct http_request *request, const void *body, size_t len),
-                    void *arg)
+static void begin_body(struct http_request *request, uint64_t max)
 {
     struct http_connection *connection = request->connection;
     if (request->body_wanted || request->streaming)
         abort();
     request->body_wanted = true;
-    request->body = buffer_init((size_t)max);
-    request->whole = whole;
-    request->whole_arg = arg;
     struct http_body *body = &connection->body;
     bool fits = body->chunked || body->left <= max;
     if (body->awaits_continue && fits && evbuffer_get_length(bufferevent_get_input(connection->bev)) == 0) {
@@ -187,6 +185,37 @@ void http_read_body(struct http_request *request, uint64_t max,
         body->awaits_continue = false;
     }
     connection->stage = STAGE_BODY;
+    connection_set_deadline(connection, request->config->header_timeout_ms);
+    connection_continue(connection);
+}
+
+void http_read_body(struct http_request *request, uint64_t max,
+                    void (*whole)(void *arg, struct http_request *request, const void *body, size_t len),
+                    void *arg)
+{
+    request->body = buffer_init((size_t)max);
+    request->whole = whole;
+    request->whole_arg = arg;
+    begin_body(request, max);
+}
+
+void http_stream_body(struct http_request *request, uint64_t max,
+                      bool (*piece)(void *arg, struct http_request *request, const void *bytes, size_t len),
+                      void (*whole)(void *arg, struct http_request *request), void *arg)
+{
+    request->body_max = max;
+    request->piece = piece;
+    request->streamed = whole;
+    request->whole_arg = arg;
+    begin_body(request, max);
+}
+
+void http_resume_body(struct http_request *request)
+{
+    struct http_connection *connection = request->connection;
+    if (connection->stage != STAGE_BODY || !connection->body.held)
+        return;
+    connection->body.held = false;
     connection_set_deadline(connection, request->config->header_timeout_ms);
     connection_continue(connection);
 }

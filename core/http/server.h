@@ -96,6 +96,14 @@ void http_read_body(struct http_request *request, uint64_t max,
                     void (*whole)(void *arg, struct http_request *request, const void *body, size_t len),
                     void *arg);
 
+/* The same for a body that is too large to be held: `piece` gets it as it comes, at most some 64 KiB at once, and may
+ * answer the request, which ends the reading. False from it: no more is read from the client until
+ * http_resume_body(); the piece counts as taken. `whole` comes after the last piece. */
+void http_stream_body(struct http_request *request, uint64_t max,
+                      bool (*piece)(void *arg, struct http_request *request, const void *bytes, size_t len),
+                      void (*whole)(void *arg, struct http_request *request), void *arg);
+void http_resume_body(struct http_request *request);
+
 /* One handler-owned pointer, and what is called when the client is gone before a reply was complete. */
 void http_set_gone(struct http_request *request, void (*gone)(void *arg, struct http_request *request),
                    void *arg);

@@ -53,6 +53,7 @@ struct http_body {
     bool chunked;         /* and not at its end */
     uint64_t left;        /* without chunked */
     bool awaits_continue; /* the client sends nothing of it before a 100 (Continue), perhaps */
+    bool held;            /* the handler of a streamed body wants no more of it now */
     struct http_chunked decoder;
 };
 
@@ -94,6 +95,9 @@ struct http_request {
     bool streaming, stream_blocked, stream_chunked, stream_content;
     void (*whole)(void *arg, struct http_request *request, const void *body, size_t len);
     void *whole_arg;
+    uint64_t body_max;
+    bool (*piece)(void *arg, struct http_request *request, const void *bytes, size_t len); /* streamed */
+    void (*streamed)(void *arg, struct http_request *request);
     void (*gone)(void *arg, struct http_request *request);
     void *gone_arg;
     void (*writable)(void *arg, struct http_request *request);
@@ -186,6 +190,10 @@ bool body_skippable(const struct http_connection *connection);
  * the bound of the sink (413). */
 enum http_progress body_take(struct http_connection *connection, struct buffer *sink,
                              struct http_fault *fault);
+
+/* Hands the next piece that has arrived to the handler of a streamed body, which may end the request. `*moved`:
+ * something was taken. */
+enum http_progress body_pass(struct http_connection *connection, bool *moved, struct http_fault *fault);
 
 /* ---- request.c ------------------------------------------------------------------------------- */
 

@@ -39,6 +39,35 @@ static void keep(void *arg, struct http_request *request, const void *body, size
     rig->pending = request;
 }
 
+static bool take_piece(void *arg, struct http_request *request, const void *bytes, size_t len)
+{
+    struct rig *rig = arg;
+    rig->pending = request;
+    assert_true(len > 0);
+    for (size_t i = 0; i < len; i++)
+        rig->passed_sum ^= ((const unsigned char *)bytes)[i];
+    rig->passed += len;
+    return rig->hold_at == 0 || rig->passed < rig->hold_at;
+}
+
+static void all_pieces(void *arg, struct http_request *request)
+{
+    struct rig *rig = arg;
+    rig->bodies++;
+    rig->pending = NULL;
+    char text[32];
+    int size = snprintf(text, sizeof text, "%zu", rig->passed);
+    http_reply(request, 200, "text/plain", text, (size_t)size);
+}
+
+/* Answers what it does not want to read on. */
+static bool refuse_piece(void *arg, struct http_request *request, const void *bytes, size_t len)
+{
+    (void)arg, (void)bytes, (void)len;
+    http_reply(request, 422, "text/plain", "no", 2);
+    return false;
+}
+
 static void on_writable(void *arg, struct http_request *request)
 {
     (void)request;
@@ -58,6 +87,10 @@ static void on_head(void *arg, struct http_request *request)
         http_read_body(request, rig->config.max_body, echo, rig);
     else if (strcmp(path, "/keep") == 0)
         http_read_body(request, rig->config.max_body, keep, rig);
+    else if (strcmp(path, "/pieces") == 0)
+        http_stream_body(request, 10 * UINT64_C(1000000), take_piece, all_pieces, rig);
+    else if (strcmp(path, "/refused") == 0)
+        http_stream_body(request, rig->config.max_body, refuse_piece, all_pieces, rig);
     else if (strcmp(path, "/stream") == 0) {
         rig->pending = request;
         http_stream_start(request, 200, "text/plain", on_writable, rig);

@@ -27,6 +27,9 @@ struct rig {
     struct http_request *pending;
     unsigned heads, gone, bodies, writable;
     size_t stream_sent;
+    size_t passed; /* bytes of a body that came in pieces */
+    unsigned char passed_sum;
+    size_t hold_at; /* "/pieces" wants no more from there on; 0: it takes all */
     bool drained;
 };
 
