@@ -79,6 +79,7 @@ static void free_transfer(struct client_transfer *t)
     resolver_cancel(&t->query);
     event_del(&t->timer);
     loop_undefer(client->loop, &t->task);
+    upload_close(&t->upload);
     curl_slist_free_all(t->headers);
     curl_slist_free_all(t->addresses);
     buffer_finish(&t->head);
@@ -274,7 +275,8 @@ static void on_idle(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct client_transfer *t = arg;
-    uint64_t silent_ms = clock_ms() - t->last_byte_ms;
+    uint64_t last = t->last_byte_ms > t->upload.last_byte_ms ? t->last_byte_ms : t->upload.last_byte_ms;
+    uint64_t silent_ms = clock_ms() - last;
     if (t->stopped || t->paused)
         loop_arm_ms(&t->timer, t->idle_timeout_ms); /* the silence is ours */
     else if (silent_ms < t->idle_timeout_ms)
@@ -382,6 +384,7 @@ static struct client_transfer *new_transfer(struct client *client, const struct 
     if (!t)
         abort();
     memcpy(t->name, name, name_size);
+    t->upload.fd = -1;
     t->client = client;
     t->next = client->transfers;
     t->prev = &client->transfers;
@@ -418,7 +421,13 @@ static int prepare(struct client_transfer *t, const struct client_request *reque
     curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
     curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
-    return request_apply(t->easy, request, target, streamed, &t->headers, err);
+    if (request_apply(t->easy, request, target, streamed, &t->headers, err))
+        return -1;
+    if (request->body_file && upload_open(&t->upload, request->body_file, err))
+        return -1;
+    if (request->body_file)
+        upload_apply(&t->upload, t->easy);
+    return 0;
 }
 
 struct client_transfer *client_start(struct client *client, const struct client_request *request,

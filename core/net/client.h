@@ -28,6 +28,7 @@ struct client_request {
     const char *const *headers; /* "Name: value", ends in NULL; NULL: none */
     const void *body;           /* copied; NULL: none */
     size_t body_len;
+    const char *body_file; /* instead of `body`: a regular file, sent as it is, by any method but HEAD */
     uint32_t connect_timeout_ms;                /* 0: 5 s */
     uint32_t timeout_ms;                        /* whole call; 0: 30 s, or none when streamed */
     uint32_t idle_timeout_ms;                   /* streamed: no byte for so long fails; 0: never */

@@ -167,7 +167,7 @@ static int set_headers(CURL *easy, const struct client_request *request, struct 
         if (append_header(list, *h))
             return -1;
     }
-    if (request->body &&
+    if ((request->body || request->body_file) &&
         ((!has_type && append(list, "Content-Type:")) || (!has_expect && append(list, "Expect:"))))
         return -1;
     if (*list)
@@ -179,7 +179,9 @@ static int set_method(CURL *easy, const struct client_request *request)
 {
     const char *method = request->method ? request->method : "GET";
     bool sends_length = !strcmp(method, "POST") || !strcmp(method, "PUT") || !strcmp(method, "PATCH");
-    if (request->body || sends_length) {
+    if (request->body_file) { /* its reading is set by upload.c */
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    } else if (request->body || sends_length) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                          (curl_off_t)(request->body ? request->body_len : 0));

@@ -7,6 +7,7 @@
 #include "net/multi.h"
 #include "net/request.h"
 #include "net/resolver.h"
+#include "net/upload.h"
 
 enum {
     TRANSFER_HEAD_MAX = 64 * 1024,  /* of an answer, all its heads and trailers together */
@@ -43,6 +44,7 @@ struct client_transfer {
     CURL *easy;
     bool in_curl; /* added to the multi handle */
     struct curl_slist *headers, *addresses;
+    struct upload upload;
     struct resolver_query query;
     struct loop_task task; /* tells the handler what has come */
     struct event timer;    /* the deadline of the lookup, later the idle timeout */

@@ -254,6 +254,11 @@ bool backend_has_logs(const struct backend *backend)
     return backend->has_logs;
 }
 
+bool backend_builds(const struct backend *backend)
+{
+    return backend->ops->build != NULL;
+}
+
 bool backend_isolates(const struct backend *backend)
 {
     return backend->isolates;

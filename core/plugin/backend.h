@@ -44,6 +44,7 @@ enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend);
 enum { BACKEND_ID_PREFIX_MAX = 63 };
 const char *backend_id_prefix(const struct backend *backend);
 bool backend_has_logs(const struct backend *backend);
+bool backend_builds(const struct backend *backend); /* images */
 /* A sandbox reaches neither the host's files nor its processes: a client may choose what runs in it. */
 bool backend_isolates(const struct backend *backend);
 /* Why the technology can't be reached; NULL: it can. */
@@ -74,6 +75,9 @@ struct backend_operation *backend_image(struct backend *backend, const char *ima
 /* Not bounded in time where it follows. */
 struct backend_operation *backend_logs(struct backend *backend, const struct sbx_logs *logs,
                                        uint32_t timeout_ms, backend_data data, backend_done done, void *arg);
+/* Builds an image; its log comes as that of a sandbox does. SBX_ERR_UNSUPPORTED where the plugin builds none. */
+struct backend_operation *backend_build(struct backend *backend, const struct sbx_build *build,
+                                        uint32_t timeout_ms, backend_data data, backend_done done, void *arg);
 void backend_stream_ready(struct backend_operation *operation);
 /* Asks for the end. With `forget` the answer is not delivered any more (its asker is going away). */
 void backend_cancel(struct backend_operation *operation, bool forget);

@@ -131,7 +131,8 @@ enum operation_verb {
     OPERATION_LIST,
     OPERATION_DESCRIBE,
     OPERATION_IMAGE,
-    OPERATION_LOGS
+    OPERATION_LOGS,
+    OPERATION_BUILD
 };
 /* The timers of operations that never end are stopped; whoever asked is answered by now. */
 void operations_abandon(struct backend *backend);

@@ -141,13 +141,15 @@ static int take_ops(struct module *module, const struct sbx_backend_ops *ops, st
         {"quiesce", mine->quiesce},   {"close", mine->close},
         {"start", mine->start},       {"pause", mine->pause},
         {"resume", mine->resume},     {"remove", mine->remove},
-        {"list", mine->list},         {"stream_ready", mine->stream_ready || !mine->logs},
+        {"list", mine->list},         {"stream_ready", mine->stream_ready || !(mine->logs || mine->build)},
     };
     for (size_t i = 0; i < sizeof mandatory / sizeof mandatory[0]; i++)
         if (!mandatory[i].there)
             return error_set(err, SBX_ERR_INVALID, "PLUGIN_INVALID",
                              "it has no operation `%s`, which is mandatory%s", mandatory[i].name,
-                             mine->logs && !mine->stream_ready ? " where `logs` is there" : "");
+                             (mine->logs || mine->build) && !mine->stream_ready
+                                 ? " where `logs` or `build` is there"
+                                 : "");
     return 0;
 }
 

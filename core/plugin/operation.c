@@ -58,7 +58,7 @@ static const char *const verb_names[] = {
     [OPERATION_PAUSE] = "pause",   [OPERATION_RESUME] = "resume",   [OPERATION_STOP] = "stop",
     [OPERATION_REMOVE] = "remove", [OPERATION_CONFIRM] = "confirm", [OPERATION_OPEN] = "open",
     [OPERATION_START] = "start",   [OPERATION_LIST] = "list",       [OPERATION_DESCRIBE] = "describe",
-    [OPERATION_IMAGE] = "image",   [OPERATION_LOGS] = "logs",
+    [OPERATION_IMAGE] = "image",   [OPERATION_LOGS] = "logs",       [OPERATION_BUILD] = "build",
 };
 
 static void free_if_over(struct backend_operation *operation)
@@ -230,9 +230,10 @@ void backend_stream_ready(struct backend_operation *operation)
 /* The plugin does with its stream what it must not: the operation ends here for the service. */
 static enum sbx_stream break_stream(struct backend_operation *operation, const char *why)
 {
-    instance_complain(operation->backend, NULL, "the plugin %s in `logs`; the stream was cut off", why);
+    const char *verb = verb_names[operation->verb];
+    instance_complain(operation->backend, NULL, "the plugin %s in `%s`; the stream was cut off", why, verb);
     operation->failed = true;
-    error_set(&operation->error, SBX_ERR_INTERNAL, SBX_CODE_INTERNAL, "The backend %s in `logs`.", why);
+    error_set(&operation->error, SBX_ERR_INTERNAL, SBX_CODE_INTERNAL, "The backend %s in `%s`.", why, verb);
     buffer_clear(&operation->stream);
     operation->broken = true;
     loop_defer(operation->backend->env->loop, &operation->pump); /* to cancel it, not inside its own call */
@@ -245,8 +246,9 @@ static enum sbx_stream break_stream(struct backend_operation *operation, const c
 enum sbx_stream operation_write(struct backend *backend, sbx_op op, const void *bytes, size_t len)
 {
     struct backend_operation *operation = handles_get(&backend->handles, HANDLE_OPERATION, op);
-    if (!operation || operation->verb != OPERATION_LOGS) {
-        instance_complain(backend, NULL, "the plugin wrote to operation %llx, which is no `logs` in flight",
+    if (!operation || (operation->verb != OPERATION_LOGS && operation->verb != OPERATION_BUILD)) {
+        instance_complain(backend, NULL,
+                          "the plugin wrote to operation %llx, which is no `logs` or `build` in flight",
                           (unsigned long long)op);
         return SBX_STREAM_STOP;
     }
@@ -498,5 +500,15 @@ struct backend_operation *backend_logs(struct backend *backend, const struct sbx
     operation->data = data;
     if (begin(operation, backend->ops->logs != NULL, logs->follow ? 0 : timeout_ms))
         backend->ops->logs(&backend->abi, logs, operation->id);
+    return operation;
+}
+
+struct backend_operation *backend_build(struct backend *backend, const struct sbx_build *build,
+                                        uint32_t timeout_ms, backend_data data, backend_done done, void *arg)
+{
+    struct backend_operation *operation = operation_new(backend, OPERATION_BUILD, done, arg);
+    operation->data = data;
+    if (begin(operation, backend->ops->build != NULL, timeout_ms))
+        backend->ops->build(&backend->abi, build, operation->id);
     return operation;
 }

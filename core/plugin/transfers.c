@@ -77,6 +77,8 @@ static const char *check_request(const struct sbx_http_request *request,
     if (!request->method || !request->method[0] ||
         strspn(request->method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(request->method))
         return "its method is not in capital letters";
+    if (request->body && SBX_HAS(request, body_file))
+        return "it has a body and a body_file";
     if (!request->body && request->body_len > 0)
         return "it gives the length of a body and no body";
     if (request->max_body > MAX_COLLECTED)
@@ -94,6 +96,7 @@ static struct client_transfer *begin(struct transfer *transfer, const struct sbx
         .headers = request->headers,
         .body = request->body,
         .body_len = request->body_len,
+        .body_file = SBX_HAS(request, body_file) ? request->body_file : NULL,
         .connect_timeout_ms = request->connect_timeout_ms,
         .timeout_ms = request->timeout_ms,
         .idle_timeout_ms = request->idle_timeout_ms,

@@ -104,6 +104,20 @@ struct sbx_logs {
     const char *sandbox_id;
 };
 
+/* An image to build (1.2). */
+struct sbx_build {
+    uint32_t size;
+    uint32_t flags;           /* SBX_BUILD_… bits */
+    const char *build_id;     /* for messages: letters and digits */
+    const char *image;        /* its name: "REGISTRY/NAME:TAG" */
+    const char *const *tags;  /* more names of it; ends in null */
+    const char *context_file; /* absolute path of a tar.gz with a Dockerfile at its root. Stays, unchanged,
+                               * until the operation is complete */
+    const char *owner;        /* user id; null where the daemon has no users */
+    uint64_t deadline_ms;     /* on host->now_ms()'s clock: give up by then */
+};
+#define SBX_BUILD_PUSH 1u /* then push each of its names to its registry */
+
 /* A sandbox can reach neither the files of this host nor its other processes: so a client may choose what runs in it. */
 #define SBX_BACKEND_ISOLATES 1u
 
@@ -171,7 +185,7 @@ struct sbx_backend_ops {
      * stream_ready() is called for that operation. */
     void (*logs)(struct sbx_backend *backend, const struct sbx_logs *logs, sbx_op op);
 
-    /* Mandatory where logs is there. The stream takes more. */
+    /* Mandatory where logs or build is there. The stream takes more. */
     void (*stream_ready)(struct sbx_backend *backend, sbx_op op);
 
     /* Optional. Called when a sandbox's agent server first answered after a start or a resume,
@@ -195,6 +209,13 @@ struct sbx_backend_ops {
     void (*image)(struct sbx_backend *backend, const char *image, sbx_op op);
 
     /* 1.1 ends here */
+
+    /* Optional. Builds an image from a context that a client sent. Success means that it is there under all its
+     * names (and pushed, where that was asked for). A context that can't be built is SBX_ERR_REFUSED. The log of the
+     * build goes to host->stream_write(), as in logs; stream_ready() is mandatory where build is there. */
+    void (*build)(struct sbx_backend *backend, const struct sbx_build *build, sbx_op op);
+
+    /* 1.2 ends here */
 };
 
 /* What a plugin exports, as constant initialised data under the name `sandboxd_plugin`. The

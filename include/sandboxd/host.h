@@ -157,6 +157,11 @@ struct sbx_http_request {
     const char *ca_file;   /* TLS: trust these; null: the system's. Peers are always verified */
     const char *cert_file; /* TLS: client certificate and key; null: none */
     const char *key_file;
+    /* 1.1 ends here */
+    const char
+        *body_file; /* instead of `body`: the path of a regular file, sent as it is and not to be changed
+                            * before the end; null: none */
+    /* 1.2 ends here */
 };
 
 /* The answer to a request. Exactly one of `done` calls comes for each request that was begun, and it
@@ -198,7 +203,7 @@ struct sbx_host {
     void (*complete)(struct sbx_backend *backend, sbx_op op, const struct sbx_error *error);
     /* The JSON object that an operation answers with (describe), of at most 64 KiB; before its completion. */
     void (*result)(struct sbx_backend *backend, sbx_op op, const char *json, size_t len);
-    /* Appends to the stream of a logs operation, at most 1 MiB at once. STOP: wait for stream_ready() before
+    /* Appends to the stream of a logs (or build) operation, at most 1 MiB at once. STOP: wait for stream_ready() before
      * the next; a write before that ends the stream with an error. */
     enum sbx_stream (*stream_write)(struct sbx_backend *backend, sbx_op op, const void *bytes, size_t len);
 

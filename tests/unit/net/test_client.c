@@ -167,6 +167,36 @@ static void a_large_body_is_sent_whole(void **state)
     call_free(call);
 }
 
+static void a_file_is_sent_as_a_body(void **state)
+{
+    (void)state;
+    size_t len = 5 * 1024 * 1024 + 3;
+    char path[] = "/tmp/test-body-XXXXXX";
+    int fd = mkstemp(path);
+    char *body = malloc(len);
+    for (size_t i = 0; i < len; i++)
+        body[i] = server_stream_byte(i);
+    assert_int_equal(write(fd, body, len), len);
+    close(fd);
+    struct client_request request = {
+        .method = "POST", .url = at("/echo"), .body_file = path, .max_body = len + 4096};
+    struct call *call = call_wait(call_begin(&request, false));
+    assert_false(call->failed);
+    assert_non_null(strstr(call->body, "Content-Length: 5242883\r\n"));
+    assert_null(strstr(call->body, "Expect"));
+    assert_memory_equal(call->body + call->len - len, body, len);
+    call_free(call);
+    unlink(path);
+    free(body);
+    struct sbx_error err;
+    struct client_handler handler = {0};
+    assert_null(client_start(test_client, &request, &handler, NULL, &err));
+    assert_non_null(strstr(err.message, "can't be read from /tmp/test-body-"));
+    request.body_file = "/tmp";
+    assert_null(client_start(test_client, &request, &handler, NULL, &err));
+    assert_non_null(strstr(err.message, "not a regular file"));
+}
+
 static void connections_are_kept_and_reused(void **state)
 {
     (void)state;
@@ -467,6 +497,7 @@ int main(void)
         TEST(a_body_is_sent_with_its_headers_and_nothing_of_curls),
         TEST(methods_without_a_body),
         TEST(a_large_body_is_sent_whole),
+        TEST(a_file_is_sent_as_a_body),
         TEST(connections_are_kept_and_reused),
         TEST(no_reuse_takes_a_connection_of_its_own_and_closes_it),
         TEST(discard_body_is_done_after_the_head),

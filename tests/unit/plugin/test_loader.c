@@ -45,7 +45,7 @@ static void refuses_each_wrong_plugin_in_a_sentence_of_its_own(void **state)
     refuses("newer_host.so", newer);
     refuses("no_list.so", "it has no operation `list`, which is mandatory");
     refuses("no_stream_ready.so",
-            "it has no operation `stream_ready`, which is mandatory where `logs` is there");
+            "it has no operation `stream_ready`, which is mandatory where `logs` or `build` is there");
     refuses("no_symbol.so", "it does not export `sandboxd_plugin`; a plugin defines it as a `const struct "
                             "sbx_plugin` (see sandboxd/backend.h)");
     refuses("long_name.so", "its name is not 1 to 31 lower-case letters, digits and '-'");
