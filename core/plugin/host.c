@@ -5,6 +5,7 @@
 #include "plugin/observation.h"
 #include "plugin/options.h"
 #include "plugin/sanitize.h"
+#include "store/identity.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -142,6 +143,11 @@ static int host_log_enabled(enum sbx_log_level level)
     return log_enabled(level_of(level));
 }
 
+static int instance_alive(const char *instance_id)
+{
+    return instance_id && identity_is_served(instance_id);
+}
+
 __attribute__((format(printf, 4, 5))) static void host_log(struct sbx_backend *abi, enum sbx_log_level level,
                                                            const char *sandbox_id, const char *format, ...)
 {
@@ -192,6 +198,7 @@ const struct sbx_host *host_table(void)
         .id_prefix = id_prefix,
         .progress = progress,
         .log_enabled = host_log_enabled,
+        .instance_alive = instance_alive,
     };
     if (!table.json)
         table.json = json_table();

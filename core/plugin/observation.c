@@ -76,6 +76,13 @@ static bool has_flags(const struct sbx_observation *report)
     return report->size >= offsetof(struct sbx_observation, flags) + sizeof report->flags;
 }
 
+/* A plugin built against 1.1 counts none. */
+static uint32_t restart_count(const struct sbx_observation *report)
+{
+    size_t end = offsetof(struct sbx_observation, restart_count) + sizeof report->restart_count;
+    return report->size >= end ? report->restart_count : 0;
+}
+
 static uint32_t count_urls(const struct sbx_observation *report)
 {
     switch (report->state) {
@@ -160,6 +167,7 @@ static struct sbx_observation *write_copy(struct writer *writer, const struct sb
         .agent_url = add_text(writer, agent_url(report)),
         .flags =
             has_flags(report) ? report->flags & (SBX_OBSERVED_KEY | (over ? SBX_OBSERVED_UNUSED : 0)) : 0,
+        .restart_count = restart_count(report),
     };
     for (uint32_t i = 0; i < count; i++) {
         const char *name = add_text(writer, report->urls[i].name);

@@ -43,7 +43,7 @@ void options_warning(struct sbx_check *check, const char *path, const char *mess
 
 struct sbx_backend_config options_settings(const struct config *config, const struct config_backend *backend,
                                            const struct module *module, const char *plugin_path,
-                                           const char *state_dir)
+                                           const char *state_dir, const char *instance_id)
 {
     return (struct sbx_backend_config){
         .size = sizeof(struct sbx_backend_config),
@@ -55,6 +55,7 @@ struct sbx_backend_config options_settings(const struct config *config, const st
         .plugin_path = plugin_path,
         .state_dir = state_dir,
         .public_url = config->public_url,
+        .instance_id = instance_id,
     };
 }
 

@@ -10,7 +10,7 @@
 /* What open() and validate() are told; borrows from its arguments. */
 struct sbx_backend_config options_settings(const struct config *config, const struct config_backend *backend,
                                            const struct module *module, const char *plugin_path,
-                                           const char *state_dir);
+                                           const char *state_dir, const char *instance_id);
 
 /* Calls validate(). What is wrong is added to `problems` under "backends.NAME.options". False when there is
  * an error. */

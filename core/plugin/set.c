@@ -153,7 +153,7 @@ static bool candidate_check(struct candidate *candidate, const struct config *co
         return false;
     }
     struct sbx_backend_config settings =
-        options_settings(config, candidate->settings, candidate->module, candidate->path, NULL);
+        options_settings(config, candidate->settings, candidate->module, candidate->path, NULL, NULL);
     return options_check(candidate->module, &settings, candidate->settings, problems);
 }
 
@@ -210,8 +210,10 @@ static void open_candidate(struct preparation *preparation, struct candidate *ca
     candidate->backend =
         instance_create(preparation->set->env, candidate->module, candidate->settings->name, candidate->path,
                         candidate->settings->digest, preparation->next->public_url);
-    struct sbx_backend_config settings = options_settings(
-        preparation->next, candidate->settings, candidate->module, candidate->path, candidate->state_dir);
+    const struct store *store = preparation->set->env->store;
+    struct sbx_backend_config settings =
+        options_settings(preparation->next, candidate->settings, candidate->module, candidate->path,
+                         candidate->state_dir, store ? store_instance_id(store) : NULL);
     candidate->module = NULL; /* the instance has it now */
     instance_open(candidate->backend, &settings, OPEN_TIMEOUT_MS, on_opened, candidate);
 }

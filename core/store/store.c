@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "store/database.h"
 #include "store/directory.h"
+#include "store/identity.h"
 #include "store/operation.h"
 
 #include <errno.h>
@@ -23,6 +24,10 @@ enum {
     STACK_SIZE = 256 * 1024
 };
 
+/* No backend has an empty name. */
+#define IDENTITY_SPACE ""
+#define IDENTITY_KEY "identity"
+
 /* Operations in the order of the calls. */
 struct queue {
     struct operation *first, **last;
@@ -31,6 +36,7 @@ struct queue {
 struct store {
     struct database *database; /* under database_lock once the thread runs */
     int lock_fd;               /* keeps other daemons out */
+    struct identity identity;
     pthread_t thread;
     pthread_mutex_t database_lock;
 
@@ -274,30 +280,74 @@ static int start_thread(struct store *store)
     return failed;
 }
 
-static struct database *open_in(const char *directory, int *lock_fd, struct sbx_error *err)
+/* Reads what the database says of the state's identity, and writes there what holds now. */
+static int settle_identity(struct database *database, struct identity *identity, struct sbx_error *err)
+{
+    char text[IDENTITY_TEXT_MAX];
+    struct operation *get = operation_new_record(GET, IDENTITY_SPACE, IDENTITY_KEY, NULL, 0, NULL);
+    database_run(database, get);
+    int result = -1;
+    if (get->err)
+        *err = *get->err;
+    else
+        result = identity_settle(identity, get->found ? get->result.data : NULL, get->result.len, err);
+    operation_free(get);
+    if (result < 0 || !identity->record_is_old)
+        return result;
+    size_t len = identity_text(identity, text);
+    struct operation *put = operation_new_record(PUT, IDENTITY_SPACE, IDENTITY_KEY, text, len, NULL);
+    database_run(database, put);
+    if (put->err) /* a full disk is no reason not to serve: the next start tries it again */
+        log_warn("state_dir: which state this is can't be written down: %s", put->err->message);
+    operation_free(put);
+    return 0;
+}
+
+static struct database *open_locked(const char *path, struct identity *identity, struct sbx_error *err)
+{
+    char *file = NULL;
+    if (asprintf(&file, "%s/" STORE_FILE, path) < 0)
+        abort();
+    struct database *database = NULL;
+    if (identity_read_file(identity, path, err) == 0)
+        database = database_open(file, err);
+    if (database && settle_identity(database, identity, err) < 0) {
+        database_close(database);
+        database = NULL;
+    }
+    if (database)
+        identity_write_file(identity);
+    else
+        identity_finish(identity);
+    free(file);
+    return database;
+}
+
+static struct database *open_in(const char *directory, struct identity *identity, int *lock_fd,
+                                struct sbx_error *err)
 {
     /* A slash at the end would follow a symbolic link. */
     size_t len = strlen(directory);
     while (len > 1 && directory[len - 1] == '/')
         len--;
-    char *path = NULL, *file = NULL;
-    if (asprintf(&path, "%.*s", (int)len, directory) < 0 || asprintf(&file, "%s/" STORE_FILE, path) < 0)
+    char *path = NULL;
+    if (asprintf(&path, "%.*s", (int)len, directory) < 0)
         abort();
     struct database *database = NULL;
     *lock_fd = directory_open(path, err);
     if (*lock_fd >= 0)
-        database = database_open(file, err);
+        database = open_locked(path, identity, err);
     if (*lock_fd >= 0 && !database)
         close(*lock_fd);
     free(path);
-    free(file);
     return database;
 }
 
 struct store *store_open(struct loop *loop, const char *directory, struct sbx_error *err)
 {
     int lock_fd;
-    struct database *database = open_in(directory, &lock_fd, err);
+    struct identity identity;
+    struct database *database = open_in(directory, &identity, &lock_fd, err);
     if (!database)
         return NULL;
     struct store *store = calloc(1, sizeof *store);
@@ -305,6 +355,7 @@ struct store *store_open(struct loop *loop, const char *directory, struct sbx_er
         abort();
     store->database = database;
     store->lock_fd = lock_fd;
+    store->identity = identity;
     queue_init(&store->waiting);
     queue_init(&store->finished);
     pthread_mutex_init(&store->lock, NULL);
@@ -332,11 +383,17 @@ void store_close(struct store *store)
     close(store->finished_fd);
     free_operations(store->finished.first);
     database_close(store->database);
+    identity_finish(&store->identity);
     close(store->lock_fd);
     pthread_mutex_destroy(&store->lock);
     pthread_mutex_destroy(&store->database_lock);
     pthread_cond_destroy(&store->more);
     free(store);
+}
+
+const char *store_instance_id(const struct store *store)
+{
+    return store->identity.id;
 }
 
 int store_load_sandboxes(struct store *store, void (*each)(void *arg, const struct store_sandbox *sandbox),

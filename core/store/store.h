@@ -48,11 +48,15 @@ typedef void (*store_keys)(void *arg, const struct sbx_error *err, const char *c
 /* Opens or makes `directory`/sandboxd.db (0600; the directory, 0700, but not those above it), locks it
  * against a second daemon, checks it and brings it to STORE_SCHEMA_VERSION. Blocks: it is called before
  * serving. NULL, with a sentence that says what is wrong and what to do: not a directory, not ours or open
- * to others, no room, read-only, corrupt, of a newer version, in use by another sandboxd. */
+ * to others, no room, read-only, corrupt, of a newer version, in use by another sandboxd, a copy of a state that is
+ * still in use (identity.h). */
 struct store *store_open(struct loop *loop, const char *directory, struct sbx_error *err);
 /* Finishes all writes that were asked for (their callbacks are not called any more), then closes. Not
  * inside a callback. NULL is allowed. */
 void store_close(struct store *store);
+
+/* The random id of this state, which goes with it wherever it is moved: 22 letters and digits. */
+const char *store_instance_id(const struct store *store);
 
 /* Calls `each` for every sandbox kept, in the order of their sequence. Blocks: only before serving. */
 int store_load_sandboxes(struct store *store, void (*each)(void *arg, const struct store_sandbox *sandbox),

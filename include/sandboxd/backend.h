@@ -73,6 +73,13 @@ struct sbx_backend_config {
     const char *state_dir;   /* absolute path of a directory of this backend's own, mode 0700,
                                  * already made when open() is called; null in validate() */
     const char *public_url;  /* where sandboxes reach the daemon for webhooks; null: nowhere */
+    /* 1.1 ends here */
+
+    const char *
+        instance_id; /* the random id of the daemon's state, 22 letters and digits: another daemon has another
+                              * one, and a state that was moved or restored has its own still. What is made can be
+                              * marked with it (see host->instance_alive()). Null in validate() */
+    /* 1.2 ends here */
 };
 
 /* A sandbox to start. Everything in it was made by the host. */

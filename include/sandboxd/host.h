@@ -100,6 +100,12 @@ struct sbx_observation {
     uint32_t flags;        /* SBX_OBSERVED_… bits */
     uint32_t reserved;
     /* 1.1 ends here */
+
+    uint32_t
+        restart_count; /* how often its technology has started its program again by itself, under this id; what
+                             * never stays up is STARTING for a while, and ENDED then */
+    uint32_t reserved2;
+    /* 1.2 ends here */
 };
 
 enum sbx_on_shutdown {
@@ -295,6 +301,12 @@ struct sbx_host {
     int (*log_enabled)(enum sbx_log_level level);
 
     /* 1.1 ends here */
+
+    /* Does a daemon run on this machine, in our network namespace, whose state has that instance_id (backend.h)?
+     * What bears its id is its own then. No is no proof that there is none elsewhere. */
+    int (*instance_alive)(const char *instance_id);
+
+    /* 1.2 ends here */
 };
 
 #ifdef __cplusplus

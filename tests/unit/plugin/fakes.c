@@ -121,6 +121,12 @@ static void later(struct store *store, const char *space, const char *key, struc
     loop_defer(store->loop, &store->task);
 }
 
+const char *store_instance_id(const struct store *store)
+{
+    (void)store;
+    return "0123456789ABCDEFabcdef";
+}
+
 void store_put(struct store *store, const char *space, const char *key, const void *value, size_t len,
                store_done done, void *arg)
 {
