@@ -77,6 +77,9 @@ void check_spec(struct config_reader *reader, struct config_node *node, void *ta
                    "must have at least one element; leave it out for the backend's own");
     else if (spec->command && spec->command[0] && !*spec->command[0])
         node_error(command->first, reader->problems, "must be a program, and not be empty");
+    if (spec->entrypoint_len > 0 && spec->entrypoint[0] && !*spec->entrypoint[0])
+        node_error(find(node, "entrypoint")->first, reader->problems,
+                   "must be a program, and not be empty; [] is for no entry point");
     json_write_spec(reader, spec);
 }
 

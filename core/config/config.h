@@ -64,6 +64,8 @@ struct config_spec {
     const char *backend;  /* a name in `backends`; default_backend filled in */
     const char **command; /* NULL: the backend's own */
     size_t command_len;
+    const char **entrypoint; /* NULL: none given; may be empty */
+    size_t entrypoint_len;
     const struct config_pair *initial_env;
     size_t initial_env_len;
     const char *working_dir; /* NULL: none given */

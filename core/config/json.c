@@ -99,18 +99,24 @@ static struct json_object *text_or_null(const char *text)
     return text ? json_object_new_string(text) : NULL;
 }
 
+static struct json_object *text_list(const char *const *texts, size_t len)
+{
+    struct json_object *list = json_object_new_array();
+    for (size_t i = 0; i < len; i++)
+        json_object_array_add(list, text_or_null(texts[i]));
+    return list;
+}
+
 void json_write_spec(struct config_reader *reader, struct config_spec *spec)
 {
-    struct json_object *object = json_object_new_object(), *command = NULL, *env = json_object_new_object();
-    if (spec->command) {
-        command = json_object_new_array();
-        for (size_t i = 0; i < spec->command_len; i++)
-            json_object_array_add(command, text_or_null(spec->command[i]));
-    }
+    struct json_object *object = json_object_new_object(), *env = json_object_new_object();
     for (size_t i = 0; i < spec->initial_env_len; i++)
         json_object_object_add(env, spec->initial_env[i].name, text_or_null(spec->initial_env[i].value));
     json_object_object_add(object, "id", text_or_null(spec->id));
-    json_object_object_add(object, "command", command);
+    json_object_object_add(object, "command",
+                           spec->command ? text_list(spec->command, spec->command_len) : NULL);
+    if (spec->entrypoint)
+        json_object_object_add(object, "entrypoint", text_list(spec->entrypoint, spec->entrypoint_len));
     json_object_object_add(object, "initial_env", env);
     json_object_object_add(object, "working_dir", text_or_null(spec->working_dir));
     spec->json = write_json(reader, object, &spec->json_len);

@@ -157,7 +157,12 @@ static const struct key spec_keys[] = {
      .about = "The backend that makes its sandboxes."},
     {"command", &type_texts, KEY_LINES | KEY_SECRET, .max = ARGUMENT_BYTES, .most = 1000,
      LIST(struct config_spec, command), .absent = "the backend's own",
-     .about = "The program and its arguments, one element each."},
+     .about = "The program and its arguments, one element each. Containers: a first element that begins with "
+              "`-` has all of them appended to the image's entry point; any other replaces it."},
+    {"entrypoint", &type_texts, KEY_LINES | KEY_SECRET, .max = ARGUMENT_BYTES, .most = 1000,
+     LIST(struct config_spec, entrypoint), .absent = "the image's own, by the rule of `command`",
+     .about = "Containers: what `command` is appended to, whatever it begins with. `[]`: no entry point. "
+              "Backends that know none refuse it."},
     {"initial_env", &type_pairs, KEY_LINES | KEY_SECRET, .max = ARGUMENT_BYTES, .most = 1000,
      LIST(struct config_spec, initial_env), .absent = "none",
      .about =

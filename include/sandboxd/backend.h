@@ -95,7 +95,9 @@ struct sbx_start {
                                  * asked for: ports (array of {name, container_port}: the ports to expose from inside,
                                  * instead of the backend's own), resource_factor (1, 2, 4 or 8: times the backend's
                                  * limits), runtime_class, run_as_user, run_as_group, fs_group (integers),
-                                 * image_pull_policy ("Always", "IfNotPresent", "Never") */
+                                 * image_pull_policy ("Always", "IfNotPresent", "Never"); and since 1.2 entrypoint (array
+                                 * of strings, may be empty: what the command is appended to. Absent: a command that
+                                 * begins with '-' is appended to the template's own, any other replaces it) */
     size_t spec_len;
     const char *owner;     /* user id; null where the daemon has no users */
     int64_t created_at_us; /* microseconds since 1970-01-01 UTC */

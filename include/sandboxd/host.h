@@ -58,7 +58,7 @@ struct sbx_url {
     const char *name; /* AGENT_SERVER, VSCODE, WORKER_1, …: letters, digits, '_' and '-', at most 63. The
                        * agent server must be among them where the backend has a health check path */
     const char *url;  /* as a client reaches it; no trailing slash */
-    int32_t port;     /* on the host; 0: none of its own */
+    int32_t port;     /* that the program listens on inside (until 1.1: on the host); 0: none of its own */
     uint32_t reserved;
 };
 

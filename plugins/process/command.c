@@ -41,6 +41,9 @@ static int add_arguments(const struct command *command, struct bytes *bytes, uin
     char port[8];
     snprintf(port, sizeof port, "%u", command->port);
     bool placed = false;
+    if (json->type(json->get(command->spec, "entrypoint")) != SBX_JSON_NULL)
+        return failure_set(err, SBX_ERR_INVALID, SBX_CODE_START_FAILED,
+                           "the spec has an entrypoint, which only images have: write the whole command");
     if (json->type(list) == SBX_JSON_NULL) {
         placed |= add_argument(bytes, command->options->python_executable, port);
         placed |= add_argument(bytes, "-m", port);

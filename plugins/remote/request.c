@@ -32,6 +32,25 @@ static void set_number(const struct sbx_json_api *json, sbx_json *request, const
     json->set(request, name, json->new_integer(json->integer(json->get(spec, name), (int64_t)otherwise)));
 }
 
+/* The protocol has one list of words, which replaces an image's entry point where it names a program. So an entry point
+ * of the spec's goes before its command; what can't be said so is refused. Owned; NULL with err. */
+static sbx_json *command_of(const struct sbx_json_api *json, const sbx_json *spec, struct sbx_error *err)
+{
+    const sbx_json *given = json->get(spec, "command"), *entrypoint = json->get(spec, "entrypoint");
+    if (json->type(entrypoint) != SBX_JSON_ARRAY)
+        return json->copy(given);
+    sbx_json *words = json->copy(entrypoint);
+    for (size_t i = 0; i < json->length(given); i++)
+        json->push(words, json->copy(json->at(given, i)));
+    if (*json->string(json->at(words, 0), "-") != '-')
+        return words;
+    json->free(words);
+    failure_set(err, SBX_ERR_INVALID, SBX_CODE_START_FAILED,
+                "the spec's entrypoint and command name no program, and a runtime API takes them as one "
+                "list, which it would append to the image's entry point: begin one of them with a program");
+    return NULL;
+}
+
 char *request_write(const struct options *options, const struct sbx_json_api *json, const char *sandbox_id,
                     const sbx_json *spec, struct sbx_error *err)
 {
@@ -40,12 +59,15 @@ char *request_write(const struct options *options, const struct sbx_json_api *js
         failure_set(err, SBX_ERR_INTERNAL, SBX_CODE_INTERNAL, "the spec to start has no id");
         return NULL;
     }
+    sbx_json *command = command_of(json, spec, err);
+    if (!command && json->type(json->get(spec, "entrypoint")) != SBX_JSON_NULL)
+        return NULL;
     sbx_json *request = json->new_object();
     const sbx_json *given = json->get(spec, "initial_env");
     sbx_json *environment = json->type(given) == SBX_JSON_OBJECT ? json->copy(given) : json->new_object();
     set_webhook(options, json, environment, sandbox_id);
     json->set(request, "image", json->new_string(image));
-    json->set(request, "command", json->copy(json->get(spec, "command")));
+    json->set(request, "command", command);
     json->set(request, "working_dir", json->copy(json->get(spec, "working_dir")));
     json->set(request, "environment", environment);
     json->set(request, "session_id", json->new_string(sandbox_id));

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { WORKER_1_PORT = 12000, WORKER_2_PORT = 12001 };
-
 struct mapping {
     const char *word;
     enum sbx_state state;

@@ -94,12 +94,11 @@ static bool has_subdomains(const struct url *url)
     return strcmp(host, "localhost") != 0 && inet_pton(AF_INET, host, &address) != 1;
 }
 
-static void add(struct urls *urls, const char *name)
+/* `port`: where the protocol has the service listen inside. */
+static void add(struct urls *urls, const char *name, int32_t port)
 {
-    struct url url;
-    char *text = urls->text[urls->count];
-    url_split(&url, text);
-    urls->list[urls->count++] = (struct sbx_url){.name = name, .url = text, .port = url.port};
+    urls->list[urls->count] = (struct sbx_url){.name = name, .url = urls->text[urls->count], .port = port};
+    urls->count++;
 }
 
 /* The base of a service in the next free place; its length, 0 where it can't be known. */
@@ -136,7 +135,7 @@ static void add_editor(struct urls *urls, const struct url_source *source, const
                  has_key ? key : "", has_key && has_folder ? "&" : "", has_folder ? "folder=" : "",
                  has_folder ? folder : "");
     explicit_bzero(key, sizeof key);
-    add(urls, "VSCODE");
+    add(urls, "VSCODE", VSCODE_PORT);
 }
 
 /* Without slashes at its end. */
@@ -157,7 +156,7 @@ static void add_worker(struct urls *urls, const struct url_source *source, const
         copy_trimmed(urls->text[urls->count], given);
     else if (write_service(urls, source, url, services[number]) == 0)
         return;
-    add(urls, names[number]);
+    add(urls, names[number], WORKER_1_PORT + (int32_t)number);
 }
 
 void urls_make(struct urls *urls, const struct url_source *source)
@@ -167,7 +166,7 @@ void urls_make(struct urls *urls, const struct url_source *source)
     if (!url_split(&url, source->url))
         return;
     copy_trimmed(urls->text[0], source->url);
-    add(urls, "AGENT_SERVER");
+    add(urls, "AGENT_SERVER", AGENT_SERVER_PORT);
     add_editor(urls, source, &url);
     add_worker(urls, source, &url, 0);
     add_worker(urls, source, &url, 1);

@@ -11,6 +11,9 @@
 /* URL_SIZE is what a host takes; a runtime's own has at most URL_MAX, so that what is appended fits. */
 enum { URL_MAX = 2048, URL_SIZE = 4096, URLS_MAX = 4 };
 
+/* Where the protocol has the services of a sandbox listen inside. */
+enum { AGENT_SERVER_PORT = 60000, VSCODE_PORT = 60001, WORKER_1_PORT = 12000, WORKER_2_PORT = 12001 };
+
 /* Borrowed from the text that it was made of. */
 struct url {
     bool tls;

@@ -299,6 +299,12 @@ def agent_of(sandbox, name="AGENT_SERVER"):
     return Client(url.removeprefix("http://").replace("localhost", "127.0.0.1"))
 
 
+def host_port(sandbox, name="AGENT_SERVER"):
+    """Where on the host: exposed_urls has the port inside, its URL the host's."""
+    [url] = [u["url"] for u in sandbox["exposed_urls"] if u["name"] == name]
+    return urllib.parse.urlsplit(url).port
+
+
 def ask_agent(sandbox, path, method="GET"):
     with agent_of(sandbox) as client:
         return client.request(method, path)

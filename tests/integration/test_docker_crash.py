@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from docker_engine import within
+from docker_engine import host_port, within
 from harness import SANITIZED, wait_until
 
 SECONDS = 15
@@ -197,7 +197,7 @@ def test_two_daemons_on_one_engine_in_one_small_range(make_docker):
         docker.start()
     with ThreadPoolExecutor(12) as pool:
         started = list(pool.map(lambda i: daemons[i % 2].start_sandbox(), range(12)))
-    ports = [s["exposed_urls"][0]["port"] for s in started]
+    ports = [host_port(s) for s in started]
     assert len(set(ports)) == 12
     for docker in daemons:
         assert len(docker.containers()) == 6, "those of failed tries were removed"
@@ -223,7 +223,7 @@ def test_a_port_that_is_taken_between_the_choice_and_the_start_is_replaced(make_
         go_on.set()
         thread.join()
         [sandbox] = answers
-        assert sandbox["exposed_urls"][0]["port"] != wanted
+        assert host_port(sandbox) != wanted
         assert docker.containers() == [name] == [sandbox["id"]], "the container of the failed try was removed"
     assert len(proxy.matching("^POST /containers/create")) == 2
 
@@ -255,6 +255,6 @@ def test_twenty_starts_at_once(make_docker):
     with ThreadPoolExecutor(20) as pool:
         started = list(pool.map(lambda _: docker.start_sandbox(wait=None, status=None), range(20)))
     running = [docker.wait_status(sandbox["id"], "RUNNING") for sandbox in started]
-    assert len({sandbox["exposed_urls"][0]["port"] for sandbox in running}) == 20
+    assert len({host_port(sandbox) for sandbox in running}) == 20
     docker.remove_all()
     docker.wait_clean()

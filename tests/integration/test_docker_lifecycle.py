@@ -7,7 +7,7 @@ import urllib.parse
 
 import pytest
 
-from docker_engine import AGENT_IMAGE, agent_of, ask_agent, env_of
+from docker_engine import AGENT_IMAGE, agent_of, ask_agent, env_of, host_port
 from harness import wait_until
 
 KEYS = {"ann": "ann-secret-key-000001", "ops": "ops-secret-key-000003"}
@@ -21,7 +21,7 @@ def test_a_start_makes_a_container_that_answers(docker, engine):
     assert sandbox["id"].startswith(docker.prefix) and sandbox["sandbox_spec_id"] == AGENT_IMAGE
     assert len(sandbox["session_api_key"]) >= 40
     [url] = sandbox["exposed_urls"]
-    assert url == {"name": "AGENT_SERVER", "url": f"http://localhost:{url['port']}", "port": url["port"]}
+    assert url == {"name": "AGENT_SERVER", "url": f"http://localhost:{host_port(sandbox)}", "port": 8000}
     assert ask_agent(sandbox, "/health").status == 200
     assert docker.containers() == [sandbox["id"]]
     assert engine.state(sandbox["id"]) == "running"
@@ -39,18 +39,18 @@ def test_the_container_is_as_the_spec_and_the_safe_defaults_say(make_docker, eng
     sandbox = docker.start_sandbox()
     made = engine.inspect(sandbox["id"])
     env, host = env_of(made), made["HostConfig"]
-    assert made["Config"]["Cmd"] == ["/sandbox-agent", "--port", "8000"]
+    assert made["Config"]["Entrypoint"] == ["/sandbox-agent", "--port", "8000"] and not made["Config"]["Cmd"]
     assert made["Config"]["WorkingDir"] == "/workspace/project"
     assert env["FROM_SPEC"] == "a b=c" and env["OH_SESSION_API_KEYS_0"] == sandbox["session_api_key"]
     assert env["OH_WEBHOOKS_0_BASE_URL"] == "http://host.docker.internal:3123/api/v1/webhooks"
-    assert env["AGENT_SERVER"] == str(sandbox["exposed_urls"][0]["port"])
+    assert env["AGENT_SERVER"] == "8000" and env["SANDBOX_ID"] == sandbox["id"]
     assert "PATH" not in docker.env or env.get("HOME") != docker.env["HOME"], "nothing of the daemon's own environment"
     assert made["Config"]["Labels"]["sandbox_spec_id"] == AGENT_IMAGE
     assert host["Init"] is True and host["PidsLimit"] == 4096 and host["Privileged"] is False
     assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
     assert host["ExtraHosts"] == ["host.docker.internal:host-gateway"]
     [bound] = made["NetworkSettings"]["Ports"]["8000/tcp"]
-    assert bound == {"HostIp": "127.0.0.1", "HostPort": str(sandbox["exposed_urls"][0]["port"])}
+    assert bound == {"HostIp": "127.0.0.1", "HostPort": str(host_port(sandbox))}
     assert ask_agent(sandbox, "/env?name=FROM_SPEC").json() == {"value": "a b=c"}
 
 
@@ -63,17 +63,17 @@ def test_the_four_default_ports_and_the_url_of_vscode(make_docker, engine):
     sandbox = docker.start_sandbox()
     urls = {url["name"]: url for url in sandbox["exposed_urls"]}
     assert list(urls) == ["AGENT_SERVER", "VSCODE", "WORKER_1", "WORKER_2"]
-    assert len({url["port"] for url in urls.values()}) == 4
+    assert [url["port"] for url in urls.values()] == [8000, 8001, 8011, 8012]
     made = engine.inspect(sandbox["id"])
     inside = {"AGENT_SERVER": 8000, "VSCODE": 8001, "WORKER_1": 8011, "WORKER_2": 8012}
     for name, url in urls.items():
-        assert made["NetworkSettings"]["Ports"][f"{inside[name]}/tcp"][0]["HostPort"] == str(url["port"])
+        assert made["NetworkSettings"]["Ports"][f"{inside[name]}/tcp"][0]["HostPort"] == str(host_port(sandbox, name))
         assert env_of(made)[name] == str(url["port"])
     page = urllib.parse.urlsplit(urls["VSCODE"]["url"])
-    assert page.netloc == f"localhost:{urls['VSCODE']['port']}" and page.path == "/"
+    assert page.netloc == f"localhost:{host_port(sandbox, 'VSCODE')}" and page.path == "/"
     assert urllib.parse.parse_qs(page.query) == {
         "tkn": [sandbox["session_api_key"]], "folder": ["/workspace/project"]}
-    assert urls["WORKER_1"]["url"] == f"http://localhost:{urls['WORKER_1']['port']}"
+    assert urls["WORKER_1"]["url"] == f"http://localhost:{host_port(sandbox, 'WORKER_1')}"
 
 
 def test_a_command_may_name_its_port(make_docker):

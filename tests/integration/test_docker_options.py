@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import harness
-from docker_engine import AGENT_IMAGE, ask_agent, env_of
+from docker_engine import AGENT_IMAGE, ask_agent, env_of, host_port
 from harness import free_port, wait_until
 from tls_front import TlsFront, certificate
 
@@ -27,9 +27,43 @@ def test_ports_come_from_their_ranges(start, engine):
     exposed = [{"name": "AGENT_SERVER", "container_port": 8000},
                {"name": "OTHER", "description": "of another program", "container_port": 9000}]
     _, sandbox = start(exposed_ports=exposed, port_ranges={"AGENT_SERVER": "32100-32109", "OTHER": "32200-32209"})
-    ports = {url["name"]: url["port"] for url in sandbox["exposed_urls"]}
+    ports = {name: host_port(sandbox, name) for name in ("AGENT_SERVER", "OTHER")}
     assert 32100 <= ports["AGENT_SERVER"] <= 32109 and 32200 <= ports["OTHER"] <= 32209
-    assert env_of(engine.inspect(sandbox["id"]))["OTHER"] == str(ports["OTHER"])
+    assert env_of(engine.inspect(sandbox["id"]))["OTHER"] == "9000"
+
+
+def test_the_numbers_of_ports_are_those_inside_unless_the_hosts_are_asked_for(start, engine):
+    """A web server that an agent starts on $WORKER_1 is then reached at its URL."""
+    exposed = [{"name": "AGENT_SERVER"}, {"name": "WORKER_1", "container_port": 8011}]
+    _, sandbox = start(exposed_ports=exposed)
+    assert [url["port"] for url in sandbox["exposed_urls"]] == [8000, 8011]
+    assert ask_agent(sandbox, "/env?name=WORKER_1").json() == {"value": "8011"}
+    [bound] = engine.inspect(sandbox["id"])["NetworkSettings"]["Ports"]["8011/tcp"]
+    assert sandbox["exposed_urls"][1]["url"] == f"http://localhost:{bound['HostPort']}"
+    _, sandbox = start(exposed_ports=exposed, port_numbers="host")
+    told = [host_port(sandbox, name) for name in ("AGENT_SERVER", "WORKER_1")]
+    assert [url["port"] for url in sandbox["exposed_urls"]] == told
+    assert ask_agent(sandbox, "/env?name=WORKER_1").json() == {"value": str(told[1])}
+
+
+def test_a_command_is_appended_to_the_entry_point_or_replaces_it(make_docker, engine):
+    """Both entry points understand options alone."""
+    for name in "entry", "entry-port":
+        engine.import_image(f"sandboxd-test/{name}:latest", [
+            'ENTRYPOINT ["/sandbox-agent"]' if name == "entry" else 'ENTRYPOINT ["/sandbox-agent", "--port", "8000"]'])
+    docker = make_docker()
+    program = ["/sandbox-agent", "--port", "8000"]
+    specs = [("entry", {"command": ["--port", "{port}"]}), ("entry", {"command": program}),
+             ("entry-port", {}), ("entry", {"entrypoint": program[:1], "command": program[1:]}),
+             ("entry", {"entrypoint": program}), ("entry", {"entrypoint": [], "command": program})]
+    for name, more in specs:
+        docker.config["specs"] = [{"id": f"sandboxd-test/{name}:latest", **more}]
+        docker.write()
+        docker.start()
+        sandbox = docker.start_sandbox()
+        assert ask_agent(sandbox, "/health").status == 200, more
+        docker.remove_sandbox(sandbox["id"])
+        docker.stop()
 
 
 def test_bind_address_and_url_pattern(start, engine):
@@ -46,7 +80,7 @@ def test_the_host_network(make_docker, engine):
     docker.write()
     docker.start()
     one, two = docker.start_sandbox(), docker.start_sandbox()
-    assert one["exposed_urls"][0]["port"] != two["exposed_urls"][0]["port"]
+    assert host_port(one) != host_port(two)
     assert engine.inspect(one["id"])["HostConfig"]["NetworkMode"] == "host"
     assert ask_agent(one, "/health").status == 200
     docker.restart("kill")
@@ -292,9 +326,9 @@ def test_a_daemon_in_a_container_reaches_agents_at_its_host(make_docker, engine,
     docker.start()
     sandbox = docker.start_sandbox()
     [url] = sandbox["exposed_urls"]
-    assert url["url"] == f"http://localhost:{url['port']}"
+    assert url["url"] == f"http://localhost:{host_port(sandbox)}"
     [bound] = engine.inspect(sandbox["id"])["NetworkSettings"]["Ports"]["8000/tcp"]
-    assert bound == {"HostIp": "127.0.0.2", "HostPort": str(url["port"])}
+    assert bound == {"HostIp": "127.0.0.2", "HostPort": str(host_port(sandbox))}
     docker.restart("kill")
     assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
 
@@ -311,4 +345,4 @@ def test_a_free_port_is_no_promise(start, engine):
         docker.reload()
         response = docker.post("/api/v1/sandboxes")
         assert response.json()["error"]["code"] == "PORTS_EXHAUSTED", response
-    assert docker.start_sandbox()["exposed_urls"][0]["port"] == port
+    assert host_port(docker.start_sandbox()) == port

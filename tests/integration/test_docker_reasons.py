@@ -2,7 +2,7 @@
 
 import pytest
 
-from docker_engine import REPOSITORY, ask_agent
+from docker_engine import REPOSITORY, ask_agent, host_port
 from harness import wait_until
 
 
@@ -98,7 +98,7 @@ def test_out_of_memory(make_docker, init):
 def test_all_ports_of_a_range_in_use(make_docker):
     docker = of(make_docker, port_ranges={"AGENT_SERVER": "31000-31001"})
     for _ in range(2):
-        assert docker.start_sandbox()["exposed_urls"][0]["port"] in (31000, 31001)
+        assert host_port(docker.start_sandbox()) in (31000, 31001)
     response = docker.post("/api/v1/sandboxes")
     assert response.status in (429, 502, 503) and response.json()["error"]["code"] == "PORTS_EXHAUSTED", response
     assert "31000" in response.json()["detail"] and "31001" in response.json()["detail"]

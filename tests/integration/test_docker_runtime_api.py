@@ -49,6 +49,17 @@ def ask(url, path):
         return client.get(path).json()
 
 
+def test_a_command_of_the_request_replaces_the_entry_point(docker, engine):
+    """As clients of the published images bring it; the entry point understands options alone."""
+    engine.import_image("sandboxd-test/entry:latest", ['ENTRYPOINT ["/sandbox-agent"]'])
+    docker.config["specs"] = [{"id": "sandboxd-test/entry:latest"}]
+    docker.write()
+    docker.start()
+    for name, command in (("program", ["/sandbox-agent", "--port", "60000"]), ("options", "--port 60000")):
+        start(docker, image="sandboxd-test/entry:latest", command=command, session_id=name)
+        assert ask(wait_running(docker, name)["url"], "/alive") is not None
+
+
 def test_what_a_start_asks_for_is_in_the_container(docker, engine):
     docker.options["limits"] = {"memory": "64MiB", "cpus": 0.25, "pids": 50}
     docker.write()

@@ -75,10 +75,10 @@ def test_a_life_is_what_the_protocol_says(api, make_remote):
     host, key = f"{runtime['runtime_id']}.runtime.example.com", runtime["session_api_key"]
     assert sandbox["session_api_key"] == key
     assert sandbox["exposed_urls"] == [
-        {"name": "AGENT_SERVER", "url": f"https://{host}", "port": 443},
-        {"name": "VSCODE", "url": f"https://vscode-{host}/?tkn={key}&folder=%2Fwork%20space", "port": 443},
-        {"name": "WORKER_1", "url": f"https://work-1-{host}", "port": 443},
-        {"name": "WORKER_2", "url": f"https://work-2-{host}", "port": 443}]
+        {"name": "AGENT_SERVER", "url": f"https://{host}", "port": 60000},
+        {"name": "VSCODE", "url": f"https://vscode-{host}/?tkn={key}&folder=%2Fwork%20space", "port": 60001},
+        {"name": "WORKER_1", "url": f"https://work-1-{host}", "port": 12000},
+        {"name": "WORKER_2", "url": f"https://work-2-{host}", "port": 12001}]
     found = remote.get("/api/v1/sandbox", headers={"X-Session-API-Key": key})
     assert found.status == 200 and found.json()["id"] == sandbox["id"]
     remote.act("pause", sandbox["id"])
@@ -103,10 +103,11 @@ def test_urls_in_path_form_and_given_workers(api, remote):
     runtime_id, key = (api.runtimes[sandbox["id"]][name] for name in ("runtime_id", "session_api_key"))
     base = f"http://10.0.0.1:81/{runtime_id}"
     assert [(url["name"], url["url"], url["port"]) for url in sandbox["exposed_urls"]] == [
-        ("AGENT_SERVER", base, 81), ("VSCODE", f"{base}/vscode?tkn={key}&folder=%2Fwork%20space", 81),
-        ("WORKER_1", f"{base}/work-1", 81), ("WORKER_2", f"{base}/work-2", 81)]
+        ("AGENT_SERVER", base, 60000), ("VSCODE", f"{base}/vscode?tkn={key}&folder=%2Fwork%20space", 60001),
+        ("WORKER_1", f"{base}/work-1", 12000), ("WORKER_2", f"{base}/work-2", 12001)]
     api.set(sandbox["id"], work_hosts={"http://10.0.0.1:9001": 12000, "http://10.0.0.1:9002": 12001})
-    wait_until(lambda: [url["port"] for url in remote.sandbox(sandbox["id"])["exposed_urls"]] == [81, 81, 9001, 9002])
+    wait_until(lambda: [url["url"] for url in remote.sandbox(sandbox["id"])["exposed_urls"]][2:]
+               == ["http://10.0.0.1:9001", "http://10.0.0.1:9002"])
 
 
 @pytest.mark.parametrize("pod_status, status, expected", [

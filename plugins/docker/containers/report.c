@@ -122,7 +122,8 @@ static void write_agent_url(char *to, const char *url)
 static void add_url(struct docker *docker, const struct facts *facts, const struct exposed_port *port,
                     struct urls *urls)
 {
-    uint16_t host_port = host_port_of(facts, container_port_of(docker, facts, port));
+    uint16_t container_port = container_port_of(docker, facts, port);
+    uint16_t host_port = host_port_of(facts, container_port);
     const char *pattern = docker->options.container_url_pattern, *place = strstr(pattern, "{port}");
     if (host_port == 0 || !place || urls->count == URLS_MAX)
         return;
@@ -135,7 +136,10 @@ static void add_url(struct docker *docker, const struct facts *facts, const stru
         add_page(facts, text, (size_t)len);
     if (docker->inside_container && strcmp(port->name, "AGENT_SERVER") == 0)
         write_agent_url(urls->agent, text);
-    urls->list[urls->count++] = (struct sbx_url){.name = port->name, .url = text, .port = host_port};
+    urls->list[urls->count++] =
+        (struct sbx_url){.name = port->name,
+                         .url = text,
+                         .port = docker->options.told_ports == TOLD_HOST ? host_port : container_port};
 }
 
 /* ---- reports ---- */

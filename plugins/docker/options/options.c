@@ -39,6 +39,7 @@ static const struct option all[] = {
     {.name = "mounts", .type = OPTION_OTHER},
     {.name = "exposed_ports", .type = OPTION_OTHER},
     {.name = "port_ranges", .type = OPTION_OTHER},
+    {.name = "port_numbers", .type = OPTION_OTHER},
     {"bind_address", OPTION_TEXT, AT(bind_address), .text = "127.0.0.1"},
     {"network", OPTION_TEXT, AT(network), .text = "bridge"},
     {.name = "gpus", .type = OPTION_OTHER},
@@ -252,6 +253,7 @@ static void read_extra_hosts(struct options_reader *reader, const sbx_json *valu
 static void read_choices(struct options_reader *reader, const sbx_json *root)
 {
     static const char *const profiles[] = {"agent-server", "runtime", NULL};
+    static const char *const numbers[] = {"container", "host", NULL};
     static const char *const pauses[] = {"freeze", "stop", NULL};
     static const char *const pulls[] = {"missing", "never", "always", NULL};
     static const char *const shutdowns[] = {"keep", "pause", "stop", "remove", NULL};
@@ -259,6 +261,8 @@ static void read_choices(struct options_reader *reader, const sbx_json *root)
     struct options *options = reader->options;
     options->profile = (enum profile)option_choice(base, "profile", option_given(base, root, "profile"),
                                                    profiles, PROFILE_AGENT_SERVER);
+    options->told_ports = (enum told_ports)option_choice(
+        base, "port_numbers", option_given(base, root, "port_numbers"), numbers, TOLD_CONTAINER);
     options->pause_mode = (enum pause_mode)option_choice(
         base, "pause_mode", option_given(base, root, "pause_mode"), pauses, PAUSE_FREEZE);
     options->pull_policy = (enum pull_policy)option_choice(

@@ -18,6 +18,7 @@ enum profile {
     PROFILE_AGENT_SERVER, /* images of the first seed: each exposed port has a container port of its own */
     PROFILE_RUNTIME       /* images of the second: container ports equal host ports, a fixed environment */
 };
+enum told_ports { TOLD_CONTAINER, TOLD_HOST }; /* whose number a port's variable and `exposed_urls` have */
 enum pause_mode { PAUSE_FREEZE, PAUSE_STOP };
 enum pull_policy { PULL_MISSING, PULL_NEVER, PULL_ALWAYS };
 enum mount_kind { MOUNT_FOLDER, MOUNT_VOLUME, MOUNT_OVERLAY };
@@ -31,7 +32,7 @@ struct mount {
 };
 
 struct exposed_port {
-    char *name;        /* AGENT_SERVER, VSCODE, …: also the environment variable with the host port */
+    char *name;        /* AGENT_SERVER, VSCODE, …: also an environment variable, by told_ports */
     char *description; /* for people; may be "" */
     uint16_t container_port;
     uint16_t first, last; /* the range to choose its host port from; 0: any free one */
@@ -59,6 +60,7 @@ struct options {
     uint64_t memory;          /* bytes; 0: no limit. The same for the next two */
     uint64_t nano_cpus;
     uint64_t pids;
+    enum told_ports told_ports;
     enum pause_mode pause_mode;
     enum pull_policy pull_policy;
     uint64_t stop_timeout_ms;

@@ -22,6 +22,7 @@ enum { DEFAULTS_LEN = sizeof defaults / sizeof *defaults };
 /* Each port's name is an environment variable in the container; these are others. */
 static const char *const taken_names[] = {ENV_SESSION_KEY,
                                           "SESSION_API_KEY",
+                                          "SANDBOX_ID",
                                           "OH_WEBHOOKS_0_BASE_URL",
                                           "PATH",
                                           "port",
@@ -67,10 +68,6 @@ static void check(struct options_reader *reader, const char *path, const struct 
         option_complain(&reader->base, path,
                         "the name must be letters, digits, '_' and '-', at most 63, beginning with a letter, "
                         "and no variable that sandboxes are given besides");
-    if (options->profile != PROFILE_RUNTIME && !port_given) {
-        option_complain(&reader->base, path, "container_port is missing");
-        return;
-    }
     for (uint32_t i = 0; i < options->ports_len; i++) {
         if (strcmp(options->ports[i].name, written->name) == 0)
             option_complain(&reader->base, path, "another exposed port is called %.63s", written->name);

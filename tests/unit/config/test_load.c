@@ -126,7 +126,9 @@ static void every_value_goes_where_it_belongs(void **state)
               "  command: [run, --port, \"{port}\", 5, '', true]\n"
               "  initial_env: {A: 1, B: true, C: \"null\", D: 0x10, E: '', F: \"$$x\", \"G H\": \"a\\nb\"}\n"
               "  working_dir: /w\n"
-              "- id: image:2\n");
+              "- id: image:2\n"
+              "- {id: image:4, entrypoint: []}\n"
+              "- {id: image:5, entrypoint: [/wrap, -v], command: [-x]}\n");
     assert_int_equal(config->listen_len, 4);
     assert_string_equal(config->listen[1].text, "[::]:81");
     assert_string_equal(config->listen[1].host, "::");
@@ -178,6 +180,12 @@ static void every_value_goes_where_it_belongs(void **state)
     assert_string_equal(config_find_spec(config, "image:2")->backend, "z");
     assert_string_equal(config_find_spec(config, "image:2")->json,
                         "{\"id\":\"image:2\",\"command\":null,\"initial_env\":{},\"working_dir\":null}");
+    assert_string_equal(config_find_spec(config, "image:4")->json,
+                        "{\"id\":\"image:4\",\"command\":null,\"entrypoint\":[],\"initial_env\":{},"
+                        "\"working_dir\":null}");
+    assert_string_equal(config_find_spec(config, "image:5")->json,
+                        "{\"id\":\"image:5\",\"command\":[\"-x\"],\"entrypoint\":[\"/wrap\",\"-v\"],"
+                        "\"initial_env\":{},\"working_dir\":null}");
     assert_null(config_find_spec(config, "image:3"));
     config_unref(config);
 }

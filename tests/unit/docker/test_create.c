@@ -91,14 +91,14 @@ static void a_sandbox_is_asked_for_with_all_that_it_needs(void **state)
                      "\"initial_env\": {\"A\": \"1=2\"}, \"working_dir\": \"/work\"}");
     assert_non_null(body);
     assert_string_equal(member(body, "Image", NULL), "\"agent:1\"");
-    assert_string_equal(member(body, "Cmd", NULL), "[\"agent\",\"--port=8000\",\"80008000\"]");
+    assert_string_equal(member(body, "Entrypoint", NULL), "[\"agent\",\"--port=8000\",\"80008000\"]");
+    assert_string_equal(member(body, "Cmd", NULL), "[]");
     assert_string_equal(member(body, "WorkingDir", NULL), "\"/work\"");
-    assert_string_equal(member(body, "Entrypoint", NULL), "absent");
-    assert_string_equal(
-        member(body, "Env", NULL),
-        "[\"OH_WEBHOOKS_0_BASE_URL=http://host.docker.internal:3000/api/v1/webhooks\","
-        "\"A=1=2\",\"AGENT_SERVER=40001\",\"VSCODE=40002\",\"WORKER_1=40003\",\"WORKER_2=40004\","
-        "\"OH_SESSION_API_KEYS_0=the-key\",\"SESSION_API_KEY=the-key\"]");
+    assert_string_equal(member(body, "Env", NULL),
+                        "[\"OH_WEBHOOKS_0_BASE_URL=http://host.docker.internal:3000/api/v1/webhooks\","
+                        "\"A=1=2\",\"AGENT_SERVER=8000\",\"VSCODE=8001\",\"WORKER_1=8011\",\"WORKER_2=8012\","
+                        "\"SANDBOX_ID=oh-agent-server-1\","
+                        "\"OH_SESSION_API_KEYS_0=the-key\",\"SESSION_API_KEY=the-key\"]");
     assert_string_equal(member(body, "Labels", NULL),
                         "{\"sandboxd.backend\":\"boxes\",\"sandbox_spec_id\":\"agent:1\","
                         "\"sandboxd.created_at\":\"1700000000000001\",\"sandboxd.owner\":\"alice\","
@@ -127,7 +127,48 @@ static void without_a_command_the_images_own_is_run(void **state)
     (void)state;
     sbx_json *body = create("{}", "{\"command\": null, \"initial_env\": {}, \"working_dir\": null}");
     assert_string_equal(member(body, "Cmd", NULL), "absent");
+    assert_string_equal(member(body, "Entrypoint", NULL), "absent");
     assert_string_equal(member(body, "WorkingDir", NULL), "absent");
+    json_table()->free(body);
+}
+
+static void a_command_is_appended_to_an_entry_point_or_replaces_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options, *spec, *entrypoint, *cmd;
+    } cases[] = {
+        {"{}", "{\"command\": [\"--port\", \"{port}\"]}", "absent", "[\"--port\",\"8000\"]"},
+        {"{}", "{\"command\": [\"/agent\", \"-v\"]}", "[\"/agent\",\"-v\"]", "[]"},
+        {"{}", "{\"command\": [\"/agent\"], \"entrypoint\": [\"/wrap\", \"{port}\"]}", "[\"/wrap\",\"8000\"]",
+         "[\"/agent\"]"},
+        {"{}", "{\"command\": [\"-v\"], \"entrypoint\": [\"/wrap\"]}", "[\"/wrap\"]", "[\"-v\"]"},
+        {"{}", "{\"command\": [\"/agent\"], \"entrypoint\": []}", "[]", "[\"/agent\"]"},
+        {"{}", "{\"command\": null, \"entrypoint\": [\"/agent\"]}", "[\"/agent\"]", "absent"},
+        {"{}", "{\"command\": null, \"entrypoint\": []}", "[]", "absent"},
+        {"{\"kwargs\": {\"Entrypoint\": [\"/mine\"]}}",
+         "{\"command\": [\"/agent\"], \"entrypoint\": [\"/x\"]}", "[\"/mine\"]", "[\"/agent\"]"},
+        {"{\"profile\": \"runtime\"}", "{\"command\": [\"/agent\"], \"entrypoint\": [\"/x\"]}", "[\"/x\"]",
+         "[\"/agent\"]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sbx_json *body = create(cases[i].options, cases[i].spec);
+        assert_non_null(body);
+        assert_string_equal(member(body, "Entrypoint", NULL), cases[i].entrypoint);
+        assert_string_equal(member(body, "Cmd", NULL), cases[i].cmd);
+        json_table()->free(body);
+    }
+}
+
+static void ports_are_told_as_they_are_inside_unless_the_hosts_are_asked_for(void **state)
+{
+    (void)state;
+    sbx_json *body = create("{\"port_numbers\": \"host\"}", "{}");
+    assert_true(has_env(body, "AGENT_SERVER=40001"));
+    assert_true(has_env(body, "WORKER_1=40003"));
+    json_table()->free(body);
+    body = create("{\"port_numbers\": \"container\"}", "{}");
+    assert_true(has_env(body, "WORKER_1=8011"));
     json_table()->free(body);
 }
 
@@ -200,12 +241,13 @@ static void on_the_hosts_network_nothing_is_published(void **state)
 static void keys_and_ports_can_not_be_replaced_by_a_spec(void **state)
 {
     (void)state;
-    sbx_json *body =
-        create("{}", "{\"initial_env\": {\"OH_SESSION_API_KEYS_0\": \"x\", \"SESSION_API_KEY\": \"x\", "
-                     "\"VSCODE\": \"1\", \"OH_WEBHOOKS_0_BASE_URL\": \"http://mine\"}}");
+    sbx_json *body = create(
+        "{}", "{\"initial_env\": {\"OH_SESSION_API_KEYS_0\": \"x\", \"SESSION_API_KEY\": \"x\", "
+              "\"VSCODE\": \"1\", \"SANDBOX_ID\": \"x\", \"OH_WEBHOOKS_0_BASE_URL\": \"http://mine\"}}");
     assert_true(has_env(body, "OH_SESSION_API_KEYS_0=the-key"));
     assert_true(has_env(body, "SESSION_API_KEY=the-key"));
-    assert_true(has_env(body, "VSCODE=40002"));
+    assert_true(has_env(body, "VSCODE=8001"));
+    assert_true(has_env(body, "SANDBOX_ID=oh-agent-server-1"));
     assert_true(has_env(body, "OH_WEBHOOKS_0_BASE_URL=http://mine"));
     json_table()->free(body);
 }
@@ -259,6 +301,9 @@ static void a_spec_that_can_not_be_asked_for_is_refused_with_the_reason(void **s
         {"{}", "{\"command\": \"agent\"}",
          "the spec's command must be a list of texts, or null for the image's own"},
         {"{}", "{\"command\": [\"agent\", 3]}", "command[1] of the spec must be a text of less than 128 KiB"},
+        {"{}", "{\"entrypoint\": \"agent\"}",
+         "the spec's entrypoint must be a list of texts, or null for the image's own"},
+        {"{}", "{\"entrypoint\": [false]}", "entrypoint[0] of the spec must be a text of less than 128 KiB"},
         {"{}", "{\"initial_env\": []}", "the spec's initial_env must be a mapping of names to texts"},
         {"{}", "{\"initial_env\": {\"A=B\": \"\"}}",
          "initial_env.A=B: a variable needs a name without '=', and a text"},
@@ -431,11 +476,11 @@ static void who_chose_the_ports_keeps_their_variables(void **state)
                                  "\"ports\": [{\"name\": \"WORKER_1\", \"container_port\": 12000}]}",
                                  inside);
     assert_true(has_env(body, "WORKER_1=12000"));
-    assert_true(has_env(body, "WORKER_2=40004"));
+    assert_true(has_env(body, "WORKER_2=12001"));
     assert_string_equal(member(body, "Labels", "sandboxd.port.WORKER_1"), "\"12000\"");
     json_table()->free(body);
     body = create("{}", "{\"id\": \"agent:1\", \"initial_env\": {\"WORKER_1\": \"12000\"}}");
-    assert_true(has_env(body, "WORKER_1=40003")); /* as ever */
+    assert_true(has_env(body, "WORKER_1=8011")); /* as ever */
     json_table()->free(body);
 }
 
@@ -447,6 +492,8 @@ int main(void)
         cmocka_unit_test(who_chose_the_ports_keeps_their_variables),
         cmocka_unit_test(a_sandbox_is_asked_for_with_all_that_it_needs),
         cmocka_unit_test(without_a_command_the_images_own_is_run),
+        cmocka_unit_test(a_command_is_appended_to_an_entry_point_or_replaces_it),
+        cmocka_unit_test(ports_are_told_as_they_are_inside_unless_the_hosts_are_asked_for),
         cmocka_unit_test(mounts_limits_and_devices_are_in_the_engines_words),
         cmocka_unit_test(profile_runtime_has_its_fixed_environment_and_equal_ports),
         cmocka_unit_test(on_the_hosts_network_nothing_is_published),

@@ -295,7 +295,8 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
         {"{\"colour\": 1}",
          "colour: unknown option; there are host, tls, profile, container_name_prefix, "
          "container_url_pattern, "
-         "host_port, overlay_base, mounts, exposed_ports, port_ranges, bind_address, network, gpus, "
+         "host_port, overlay_base, mounts, exposed_ports, port_ranges, port_numbers, bind_address, network, "
+         "gpus, "
          "platform, "
          "runtime, limits, pause_mode, pull_policy, stop_timeout, extra_hosts, kwargs and on_shutdown\n"},
         {"{\"host\": \"http://engine:1\"}", ENGINE},
@@ -376,7 +377,8 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
         {"{\"exposed_ports\": [{\"name\": \"A\", \"container_port\": 81}, {\"name\": \"A\", "
          "\"container_port\": 80}]}",
          "exposed_ports[1]: another exposed port is called A\n"},
-        {"{\"exposed_ports\": [{\"name\": \"A\"}]}", "exposed_ports[0]: container_port is missing\n"},
+        {"{\"exposed_ports\": [{\"name\": \"A\"}, {\"name\": \"B\"}]}",
+         "exposed_ports[1]: A has the container port 8000 already\n"},
         {"{\"exposed_ports\": [{\"name\": \"A\", \"container_port\": 80}, {\"name\": \"B\", "
          "\"container_port\": 80}]}",
          "exposed_ports[1]: A has the container port 80 already\n"},

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,39 @@ static void the_spec_goes_before_the_options(void **state)
         "\"image_pull_policy\":\"Always\"}");
 }
 
+static void an_entry_point_goes_before_the_command(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *spec, *wanted; /* NULL: refused */
+    } cases[] = {
+        {"\"command\": [\"--port\"], \"entrypoint\": [\"/agent\", \"-v\"]", "[\"/agent\",\"-v\",\"--port\"]"},
+        {"\"command\": null, \"entrypoint\": [\"/agent\"]", "[\"/agent\"]"},
+        {"\"command\": [\"/agent\"], \"entrypoint\": []", "[\"/agent\"]"},
+        {"\"command\": [\"--port\"], \"entrypoint\": null", "[\"--port\"]"},
+        {"\"command\": [\"--port\"], \"entrypoint\": []", NULL},
+        {"\"command\": null, \"entrypoint\": []", NULL},
+    };
+    const struct sbx_json_api *json = json_table();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct options options = {0};
+        struct sbx_error err = {0};
+        char spec_text[200];
+        snprintf(spec_text, sizeof spec_text, "{\"id\": \"i\", %s}", cases[i].spec);
+        sbx_json *spec = json->parse(spec_text, strlen(spec_text), NULL);
+        char *text = request_write(&options, json, "abc", spec, &err);
+        assert_true((text != NULL) == (cases[i].wanted != NULL));
+        sbx_json *request = text ? json->parse(text, strlen(text), NULL) : NULL;
+        if (text)
+            assert_string_equal(json->text(json->get(request, "command"), NULL), cases[i].wanted);
+        else
+            assert_non_null(strstr(err.message, "begin one of them with a program"));
+        json->free(request);
+        json->free(spec);
+        free(text);
+    }
+}
+
 static void gvisor_is_not_mentioned(void **state)
 {
     (void)state;
@@ -79,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_options_speak_where_the_spec_says_nothing),
         cmocka_unit_test(the_spec_goes_before_the_options),
+        cmocka_unit_test(an_entry_point_goes_before_the_command),
         cmocka_unit_test(gvisor_is_not_mentioned),
         cmocka_unit_test(a_spec_without_an_id_is_none),
     };

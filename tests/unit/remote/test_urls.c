@@ -87,20 +87,20 @@ static void services_have_hosts_of_their_own(void **state)
     (void)state;
     const struct url_source source = {
         .url = "https://r1.example.com:444/", .runtime_id = "r1", .key = "k+1", .working_dir = "/w s"};
-    expect(&source, "AGENT_SERVER https://r1.example.com:444 444\n"
-                    "VSCODE https://vscode-r1.example.com:444/?tkn=k%2B1&folder=%2Fw%20s 444\n"
-                    "WORKER_1 https://work-1-r1.example.com:444 444\n"
-                    "WORKER_2 https://work-2-r1.example.com:444 444\n");
+    expect(&source, "AGENT_SERVER https://r1.example.com:444 60000\n"
+                    "VSCODE https://vscode-r1.example.com:444/?tkn=k%2B1&folder=%2Fw%20s 60001\n"
+                    "WORKER_1 https://work-1-r1.example.com:444 12000\n"
+                    "WORKER_2 https://work-2-r1.example.com:444 12001\n");
 }
 
 static void services_are_below_the_runtime_where_its_path_says_so(void **state)
 {
     (void)state;
     const struct url_source source = {.url = "http://10.0.0.1/r1/agent", .runtime_id = "r1", .key = "k"};
-    expect(&source, "AGENT_SERVER http://10.0.0.1/r1/agent 80\n"
-                    "VSCODE http://10.0.0.1/r1/vscode?tkn=k 80\n"
-                    "WORKER_1 http://10.0.0.1/r1/work-1 80\n"
-                    "WORKER_2 http://10.0.0.1/r1/work-2 80\n");
+    expect(&source, "AGENT_SERVER http://10.0.0.1/r1/agent 60000\n"
+                    "VSCODE http://10.0.0.1/r1/vscode?tkn=k 60001\n"
+                    "WORKER_1 http://10.0.0.1/r1/work-1 12000\n"
+                    "WORKER_2 http://10.0.0.1/r1/work-2 12001\n");
 }
 
 static void an_address_has_no_services_but_those_that_are_given(void **state)
@@ -110,10 +110,11 @@ static void an_address_has_no_services_but_those_that_are_given(void **state)
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         char wanted[200];
         struct url_source source = {.url = urls[i], .runtime_id = "r1", .key = "k"};
-        snprintf(wanted, sizeof wanted, "AGENT_SERVER %s 81\n", urls[i]);
+        snprintf(wanted, sizeof wanted, "AGENT_SERVER %s 60000\n", urls[i]);
         expect(&source, wanted);
         source.worker[1] = "http://127.0.0.1:91/";
-        snprintf(wanted, sizeof wanted, "AGENT_SERVER %s 81\nWORKER_2 http://127.0.0.1:91 91\n", urls[i]);
+        snprintf(wanted, sizeof wanted, "AGENT_SERVER %s 60000\nWORKER_2 http://127.0.0.1:91 12001\n",
+                 urls[i]);
         expect(&source, wanted);
     }
 }
