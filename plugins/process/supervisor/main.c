@@ -124,7 +124,7 @@ static void end_tree(struct supervisor *self, uint64_t timeout_ms, uint32_t flag
         tree_signal(SIGTERM);
         if (freezer(self))
             (void)cgroup_freeze(freezer(self), false, FREEZE_TIMEOUT_MS);
-        tree_signal(SIGCONT);
+        tree_continue();
     }
     if (self->status.phase == WIRE_FROZEN)
         self->status.phase = WIRE_RUNNING;
@@ -139,14 +139,14 @@ static int freeze_tree(struct supervisor *self)
         return errno;
     int error = tree_stop(FREEZE_TIMEOUT_MS);
     if (error != 0)
-        tree_signal(SIGCONT);
+        tree_continue();
     return error;
 }
 
 static int thaw_tree(struct supervisor *self)
 {
     if (self->stopped)
-        tree_signal(SIGCONT);
+        tree_continue();
     else if (cgroup_freeze(freezer(self), false, FREEZE_TIMEOUT_MS) != 0)
         return errno;
     return 0;

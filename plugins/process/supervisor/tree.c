@@ -12,13 +12,20 @@
 #include <time.h>
 #include <unistd.h>
 
-static pid_t list[TREE_MAX];
+/* `order` has each parent before its children; `list` is the same, sorted. */
+static pid_t order[TREE_MAX], list[TREE_MAX];
 static size_t list_len;
 
 static void add(pid_t pid)
 {
     if (list_len < TREE_MAX)
-        list[list_len++] = pid;
+        order[list_len++] = pid;
+}
+
+/* The walks begin with this process, which is no part of the tree. */
+static void drop_self(void)
+{
+    memmove(order, order + 1, --list_len * sizeof *order);
 }
 
 static int compare(const void *left, const void *right)
@@ -27,11 +34,17 @@ static int compare(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* State letter and parent of a process, from /proc/PID/stat; false: it is gone. */
-static bool read_stat(pid_t pid, char *state, pid_t *parent)
+/* What /proc/PID/stat, or that of a thread, says. */
+struct stat_line {
+    char state;
+    pid_t parent;
+    long threads;
+};
+
+/* False: it is gone. */
+static bool read_line(const char *path, struct stat_line *line)
 {
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    char text[1024];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
@@ -44,9 +57,23 @@ static bool read_stat(pid_t pid, char *state, pid_t *parent)
     const char *after = strrchr(text, ')');
     if (!after || after[1] != ' ' || after[2] == '\0' || after[3] != ' ')
         return false;
-    *state = after[2];
-    *parent = (pid_t)strtol(after + 4, NULL, 10);
+    line->state = after[2];
+    line->parent = (pid_t)strtol(after + 4, NULL, 10);
+    enum { THREADS_FIELD = 20, PARENT_FIELD = 4 };
+    const char *field = after + 4;
+    for (int i = PARENT_FIELD; field && i < THREADS_FIELD; i++) {
+        field = strchr(field, ' ');
+        field = field ? field + 1 : NULL;
+    }
+    line->threads = field ? strtol(field, NULL, 10) : 1;
     return true;
+}
+
+static bool read_stat(pid_t pid, struct stat_line *line)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    return read_line(path, line);
 }
 
 /* Adds the children of one thread; false where the kernel does not list them. */
@@ -77,18 +104,18 @@ static bool list_by_children(void)
     add(getpid());
     for (size_t i = 0; i < list_len; i++) {
         char path[64];
-        snprintf(path, sizeof path, "/proc/%d/task", (int)list[i]);
+        snprintf(path, sizeof path, "/proc/%d/task", (int)order[i]);
         DIR *threads = opendir(path);
         if (!threads)
             continue;
         for (const struct dirent *entry; (entry = readdir(threads));)
-            if (entry->d_name[0] != '.' && !add_children_of(list[i], entry->d_name)) {
+            if (entry->d_name[0] != '.' && !add_children_of(order[i], entry->d_name)) {
                 closedir(threads);
                 return false;
             }
         closedir(threads);
     }
-    list[0] = list[--list_len]; /* this process itself */
+    drop_self();
     return true;
 }
 
@@ -103,88 +130,170 @@ static void list_by_parents(void)
         if (!processes)
             break;
         for (const struct dirent *entry; (entry = readdir(processes));) {
-            pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10), parent;
-            char state;
-            if (pid <= 0 || !read_stat(pid, &state, &parent))
+            pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+            struct stat_line line;
+            if (pid <= 0 || !read_stat(pid, &line))
                 continue;
             bool known = false, child = false;
             for (size_t i = 0; i < list_len; i++) {
-                known |= list[i] == pid;
-                child |= list[i] == parent;
+                known |= order[i] == pid;
+                child |= order[i] == line.parent;
             }
             if (child && !known)
                 add(pid);
         }
         closedir(processes);
     }
-    list[0] = list[--list_len];
+    drop_self();
 }
 
 size_t tree_list(const pid_t **pids)
 {
     if (!list_by_children())
         list_by_parents();
+    memcpy(list, order, list_len * sizeof *list);
     qsort(list, list_len, sizeof *list, compare);
     if (pids)
         *pids = list;
     return list_len;
 }
 
-/* Signals one process of the list if it still is who it was. `state` receives its state, 'X' when gone. */
-static void signal_one(pid_t pid, int signal, bool only_moving, char *state)
+static size_t index_of(pid_t pid)
 {
-    *state = 'X';
+    const pid_t *found = bsearch(&pid, list, list_len, sizeof *list, compare);
+    return found ? (size_t)(found - list) : list_len;
+}
+
+/* Signals one process of the list if it still is who it was. False: it is gone. */
+static bool signal_one(pid_t pid, int signal)
+{
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (fd < 0)
-        return;
-    pid_t parent;
-    bool ours = read_stat(pid, state, &parent) &&
-                (parent == getpid() || bsearch(&parent, list, list_len, sizeof *list, compare));
-    bool moving = *state != 'T' && *state != 't' && *state != 'Z' && *state != 'X';
-    if (!ours)
-        *state = 'X';
-    else if (moving || !only_moving)
+        return false;
+    struct stat_line line;
+    bool ours = read_stat(pid, &line) && (line.parent == getpid() || index_of(line.parent) < list_len);
+    if (ours)
         (void)syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
     close(fd);
+    return ours;
 }
 
 void tree_signal(int signal)
 {
     tree_list(NULL);
-    for (size_t i = 0; i < list_len; i++) {
-        char state;
-        signal_one(list[i], signal, false, &state);
+    for (size_t i = 0; i < list_len; i++)
+        (void)signal_one(list[i], signal);
+}
+
+void tree_continue(void)
+{
+    tree_list(NULL);
+    for (size_t i = list_len; i > 0; i--)
+        (void)signal_one(order[i - 1], SIGCONT);
+}
+
+/* ---- stopping -------------------------------------------------------------------------------- */
+
+/* A later one moves more. SLEEPS: in the kernel (on a dead network disk; in vfork(2), its child being stopped). A
+ * signal waits for it, and it runs none of its own code before that. */
+enum motion { STILL, SLEEPS, MOVES };
+
+static enum motion motion_of(char state)
+{
+    return strchr("TtZXx", state) ? STILL : state == 'D' ? SLEEPS : MOVES;
+}
+
+/* Threads stop one after the other, and the first may have ended before the others. */
+static enum motion look_at(pid_t pid)
+{
+    struct stat_line line;
+    if (!read_stat(pid, &line))
+        return STILL;
+    enum motion most = motion_of(line.state);
+    if (line.threads <= 1 || most == MOVES)
+        return most;
+    char path[320];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    for (const struct dirent *entry; threads && most != MOVES && (entry = readdir(threads));) {
+        snprintf(path, sizeof path, "/proc/%d/task/%s/stat", (int)pid, entry->d_name);
+        if (entry->d_name[0] != '.' && read_line(path, &line) && motion_of(line.state) > most)
+            most = motion_of(line.state);
     }
+    if (threads)
+        closedir(threads);
+    return most;
+}
+
+/* By index in `list`: what the last look of this round found. */
+static unsigned char motions[TREE_MAX];
+
+struct patience {
+    unsigned waited_us, max_us;
+};
+
+static void pause_us(struct patience *patience, unsigned us)
+{
+    nanosleep(&(struct timespec){.tv_nsec = us * 1000L}, NULL);
+    patience->waited_us += us;
+}
+
+/* Waits for a moment until a process that was told to stop stands still. */
+static enum motion settle(size_t index, struct patience *patience)
+{
+    enum { STEP_US = 50, STEPS = 40 };
+    for (unsigned step = 0; motions[index] == MOVES && step < STEPS; step++) {
+        motions[index] = (unsigned char)look_at(list[index]);
+        if (motions[index] == MOVES && patience->waited_us < patience->max_us)
+            pause_us(patience, STEP_US);
+    }
+    return (enum motion)motions[index];
+}
+
+/* A child is told only when its parent stands still: a shell that runs for another moment would take the stop of
+ * its child for the end of its command. False: that parent still moves. */
+static bool stop_one(pid_t pid, struct patience *patience)
+{
+    struct stat_line line;
+    size_t index = index_of(pid);
+    motions[index] = STILL;
+    if (!read_stat(pid, &line))
+        return true;
+    size_t parent = line.parent == getpid() ? list_len : index_of(line.parent);
+    motions[index] = MOVES;
+    if (parent < list_len && settle(parent, patience) == MOVES)
+        return false;
+    motions[index] = (unsigned char)look_at(pid);
+    if (motions[index] != STILL && !signal_one(pid, SIGSTOP))
+        motions[index] = STILL;
+    return true;
 }
 
 int tree_stop(unsigned timeout_ms)
 {
-    /* One that sleeps in the kernel (on a dead network disk; in vfork(2), its child being stopped) has its
-     * signal waiting for it and runs none of its own code before that. */
     enum { ROUND_US = 500, SLEEPERS_MS = 20 };
-    unsigned waited_us = 0, quiet = 0;
+    struct patience patience = {.max_us = timeout_ms * 1000};
+    unsigned quiet = 0;
     for (;;) {
         tree_list(NULL);
-        size_t moving = 0, sleeping = 0;
+        bool sleeping = false, moving = false;
+        for (size_t i = 0; i < list_len; i++)
+            moving |= !stop_one(order[i], &patience);
         for (size_t i = 0; i < list_len; i++) {
-            char state;
-            signal_one(list[i], SIGSTOP, true, &state);
-            if (state == 'D')
-                sleeping++;
-            else if (state != 'T' && state != 't' && state != 'Z' && state != 'X')
-                moving++;
+            enum motion motion = motions[i] == STILL ? STILL : look_at(list[i]);
+            sleeping |= motion == SLEEPS;
+            moving |= motion == MOVES;
         }
         /* Twice: one that got a new parent while the first look was at the old one was not seen by it. */
-        bool still = moving == 0 && (sleeping == 0 || waited_us >= SLEEPERS_MS * 1000);
+        bool still = !moving && (!sleeping || patience.waited_us >= SLEEPERS_MS * 1000);
         quiet = still ? quiet + 1 : 0;
         if (quiet == 2)
             return list_len < TREE_MAX ? 0 : ENOBUFS;
         if (still)
             continue;
-        if (waited_us >= timeout_ms * 1000)
+        if (patience.waited_us >= patience.max_us)
             return ETIMEDOUT;
-        nanosleep(&(struct timespec){.tv_nsec = ROUND_US * 1000}, NULL);
-        waited_us += ROUND_US;
+        pause_us(&patience, ROUND_US);
     }
 }
 

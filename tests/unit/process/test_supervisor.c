@@ -303,6 +303,53 @@ static void ending_is_gentle_first(void **state)
     assert_int_equal(run.last.exit_code, 5);
 }
 
+/* A shell that saw the stop of its command would go on behind it, and print FAILED. The many processes between the two
+ * give the shell time to see it. */
+#define CROWD "for i in $(seq 150); do sleep 1000 & done; "
+#define COMMAND "sh -c \"echo be\\\"\\\"gun; exec sleep 2\" && echo O\"\"K || echo F\"\"AILED rc=$?"
+
+static void pause_amid_a_command(const char *const *arguments)
+{
+    launch_with(arguments, usual);
+    wait_phase(WIRE_RUNNING);
+    wait_log("begun");
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(answer(WIRE_FREEZE, 0), 0);
+        assert_int_equal(answer(WIRE_THAW, 0), 0);
+    }
+    while (!strstr(log_text(), "OK") && !strstr(log_text(), "FAILED"))
+        assert_int_equal(answer(WIRE_OUTPUT, run.last.output), 0);
+    assert_non_null(strstr(log_text(), "OK"));
+    assert_null(strstr(log_text(), "Stopped"));
+    end_and_wait(0);
+}
+
+static void a_pause_amid_a_command_is_not_seen_by_a_shell_with_job_control(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"/bin/bash", "-mc", CROWD COMMAND, NULL};
+    pause_amid_a_command(arguments);
+}
+
+static void a_pause_amid_a_command_is_not_seen_by_a_plain_shell(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {"/bin/sh", "-c", CROWD COMMAND, NULL};
+    pause_amid_a_command(arguments);
+}
+
+/* Interactive, on a terminal of its own: its command has a process group to itself. */
+static void a_pause_amid_a_command_is_not_seen_by_an_interactive_shell(void **state)
+{
+    (void)state;
+    const char *const arguments[] = {
+        "/bin/sh", "-c",
+        "(echo '" CROWD COMMAND
+        "'; sleep 1000) | python3 -c 'import pty; pty.spawn([\"bash\", \"--norc\", \"-i\"])'",
+        NULL};
+    pause_amid_a_command(arguments);
+}
+
 static void freezing_stops_the_whole_tree_and_thawing_goes_on(void **state)
 {
     (void)state;
@@ -441,6 +488,9 @@ int main(void)
         TEST(a_launch_that_fails_says_where),
         TEST(ending_reaches_what_forked_away),
         TEST(ending_is_gentle_first),
+        TEST(a_pause_amid_a_command_is_not_seen_by_a_shell_with_job_control),
+        TEST(a_pause_amid_a_command_is_not_seen_by_a_plain_shell),
+        TEST(a_pause_amid_a_command_is_not_seen_by_an_interactive_shell),
         TEST(freezing_stops_the_whole_tree_and_thawing_goes_on),
         TEST(a_talkative_program_is_never_blocked_and_the_log_stays_within_its_bound),
         TEST(it_outlives_who_started_it_and_others_can_connect),
