@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,13 +62,33 @@ static void pause_us(long us)
     nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}, NULL);
 }
 
-int cgroup_freeze(const char *dir, bool freeze, unsigned timeout_ms)
+static int write_freeze(const char *dir, unsigned version, bool freeze)
 {
-    if (cgroup_write(dir, "cgroup.freeze", freeze ? "1" : "0") != 0)
+    if (version == 1)
+        return cgroup_write(dir, "freezer.state", freeze ? "FROZEN" : "THAWED");
+    return cgroup_write(dir, "cgroup.freeze", freeze ? "1" : "0");
+}
+
+/* 1: all of it stands still. 0: not yet, or not any more. -1: it can't be read. */
+static long read_frozen(const char *dir, unsigned version)
+{
+    if (version == 2)
+        return read_key(dir, "cgroup.events", "frozen");
+    char text[32] = "";
+    int fd = open_in(dir, "freezer.state", O_RDONLY);
+    ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    return len <= 0 ? -1 : strcmp(text, "FROZEN\n") == 0;
+}
+
+int cgroup_freeze(const char *dir, unsigned version, bool freeze, unsigned timeout_ms)
+{
+    if (write_freeze(dir, version, freeze) != 0)
         return -1;
     long waited_us = 0;
     for (long step = 50;; step = step < 2000 ? step * 2 : step) {
-        long frozen = read_key(dir, "cgroup.events", "frozen");
+        long frozen = read_frozen(dir, version);
         if (frozen == (freeze ? 1 : 0))
             return 0;
         if (frozen < 0)
@@ -78,14 +99,34 @@ int cgroup_freeze(const char *dir, bool freeze, unsigned timeout_ms)
         waited_us += step;
     }
     if (freeze)
-        (void)cgroup_write(dir, "cgroup.freeze", "0");
+        (void)write_freeze(dir, version, false);
     errno = ETIMEDOUT;
     return -1;
 }
 
-int cgroup_kill(const char *dir)
+/* Frozen, none of them can fork, and no pid in there is used anew. The signal ends them when they are set free. */
+static int kill_frozen(const char *dir)
 {
-    return cgroup_write(dir, "cgroup.kill", "1");
+    int error = cgroup_freeze(dir, 1, true, 20) == 0 ? 0 : errno;
+    int fd = error == 0 ? open_in(dir, "cgroup.procs", O_RDONLY) : -1;
+    FILE *pids = fd >= 0 ? fdopen(fd, "r") : NULL;
+    int pid;
+    while (pids && fscanf(pids, "%d", &pid) == 1)
+        if (pid > 1 && pid != getpid())
+            (void)kill(pid, SIGKILL);
+    if (pids)
+        fclose(pids);
+    else if (fd >= 0)
+        close(fd);
+    if (write_freeze(dir, 1, false) != 0 && error == 0)
+        error = errno;
+    errno = error;
+    return error == 0 && pids ? 0 : -1;
+}
+
+int cgroup_kill(const char *dir, unsigned version)
+{
+    return version == 1 ? kill_frozen(dir) : cgroup_write(dir, "cgroup.kill", "1");
 }
 
 long cgroup_memory_kills(const char *dir)

@@ -11,12 +11,14 @@
 /* Writes `text` to a file of the group. -1 with errno. */
 int cgroup_write(const char *dir, const char *file, const char *text);
 
-/* Version 2: stops or continues all that is in it and waits until that is so, at most `timeout_ms`.
- * -1 with errno; ETIMEDOUT: it was set free again. */
-int cgroup_freeze(const char *dir, bool freeze, unsigned timeout_ms);
+/* `version` is that of the group: 2, or 1 for one of the freezer's hierarchy.
+ *
+ * Stops or continues all that is in it and waits until that is so, at most `timeout_ms`. -1 with errno; ETIMEDOUT: it
+ * was set free again. */
+int cgroup_freeze(const char *dir, unsigned version, bool freeze, unsigned timeout_ms);
 
-/* Version 2: SIGKILL to all that is in it, at once and without a gap. -1 with errno. */
-int cgroup_kill(const char *dir);
+/* SIGKILL to all that is in it, frozen or not: at once and without a gap. -1 with errno. */
+int cgroup_kill(const char *dir, unsigned version);
 
 /* How often the memory limit killed in it, in version 1 and 2; 0 where that is not known. */
 long cgroup_memory_kills(const char *dir);

@@ -137,7 +137,9 @@ int command_build(const struct command *command, struct bytes *launch, struct sb
         .version = WIRE_VERSION,
         .size = sizeof head,
         .flags = (options->run_as ? WIRE_LAUNCH_RUN_AS : 0u) |
-                 (command->groups->unified ? WIRE_LAUNCH_CGROUP2 : 0u),
+                 (command->groups->freezer == 2   ? WIRE_LAUNCH_CGROUP2
+                  : command->groups->freezer == 1 ? WIRE_LAUNCH_FREEZER1
+                                                  : 0u),
         .groups = options->run_as ? options->groups_len : 0,
         .cgroups = command->groups->count,
         .uid = options->uid,

@@ -36,8 +36,8 @@ static void clean_up(struct inspection *job)
     if (!groups)
         abort();
     record_groups(&job->record, groups);
-    if (groups->unified)
-        (void)cgroup_kill(groups->dirs[0]);
+    if (groups->freezer != 0)
+        (void)cgroup_kill(groups->dirs[0], groups->freezer);
     job->sweep_failed = sweep_processes(job->id, &job->error) != 0;
     for (uint32_t i = 0; i < groups->count; i++)
         (void)cgroup_remove(groups->dirs[i], 1000);

@@ -295,8 +295,11 @@ static void describe(struct sbx_backend *public, sbx_op op)
     int len = snprintf(text, sizeof text,
                        "{\"sandboxes\":%zu,\"freezer\":\"%s\",\"first_port\":%" PRIu64
                        ",\"last_port\":%" PRIu64 "}",
-                       backend->count, *backend->limits.unified ? "cgroup" : "signals", options->base_port,
-                       last < 65535 ? last : 65535);
+                       backend->count,
+                       *backend->limits.unified   ? "cgroup"
+                       : *backend->limits.freezer ? "cgroup1"
+                                                  : "signals",
+                       options->base_port, last < 65535 ? last : 65535);
     backend->host->result(public, op, text, (size_t)len);
     backend->host->complete(public, op, NULL);
 }

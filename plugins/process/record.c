@@ -127,19 +127,22 @@ void record_set_run(struct record *record, uint64_t incarnation, uint16_t port, 
     for (uint32_t i = 0; i < groups->count; i++)
         (void)record->json->push(list, record->json->new_string(groups->dirs[i]));
     (void)record->json->set(record->document, "groups", list);
-    set_integer(record, "unified", groups->unified);
+    set_integer(record, "freezer", groups->freezer);
 }
 
 void record_groups(const struct record *record, struct limits_groups *groups)
 {
     const sbx_json *list = record->json->get(record->document, "groups");
-    *groups = (struct limits_groups){.unified = record_integer(record, "unified") != 0};
+    int64_t freezer = record_integer(record, "freezer");
+    *groups = (struct limits_groups){.freezer = freezer == 1 || freezer == 2 ? (uint32_t)freezer : 0};
     for (size_t i = 0; i < record->json->length(list) && groups->count < LIMITS_GROUPS_MAX; i++) {
         const char *dir = record->json->string(record->json->at(list, i), "");
         size_t len = strlen(dir);
         if (len > 0 && len < PATH_MAX)
             memcpy(groups->dirs[groups->count++], dir, len + 1);
     }
+    if (groups->count == 0)
+        groups->freezer = 0;
 }
 
 const char *record_text(const struct record *record, const char *name)

@@ -41,8 +41,8 @@ static void remove_groups(const struct record *record)
     if (!groups)
         abort();
     record_groups(record, groups);
-    if (groups->unified)
-        (void)cgroup_kill(groups->dirs[0]);
+    if (groups->freezer != 0)
+        (void)cgroup_kill(groups->dirs[0], groups->freezer);
     for (uint32_t i = 0; i < groups->count; i++)
         (void)cgroup_remove(groups->dirs[i], 1000);
     free(groups);

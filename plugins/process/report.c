@@ -93,6 +93,8 @@ void report_state(struct sandbox *sandbox)
     snprintf(address, sizeof address, "http://localhost:%u", sandbox->port);
     if (sandbox_retries_port(sandbox) || (sandbox->life == LIFE_LAUNCHING && sandbox->attempt > 0))
         snprintf(detail, sizeof detail, "another program took its port; it starts again on another one");
+    if (sandbox->life == LIFE_FROZEN && (status->flags & WIRE_HALTED))
+        snprintf(detail, sizeof detail, "a signal from outside stopped its program");
     struct sbx_url url = {.name = "AGENT_SERVER", .url = address, .port = sandbox->port};
     struct sbx_observation observation = {
         .size = sizeof observation,

@@ -296,6 +296,11 @@ static bool step_pause(struct sandbox *sandbox)
             request->asked = link_send(sandbox, WIRE_FREEZE, 0, 0);
         return false;
     case LIFE_FROZEN:
+        if (sandbox->status.flags & WIRE_HALTED) { /* by somebody else, and perhaps not all of it */
+            if (request->asked == 0)
+                request->asked = link_send(sandbox, WIRE_FREEZE, 0, 0);
+            return false;
+        }
         report_state(sandbox);
         sandbox_complete(sandbox, NULL);
         return false;
@@ -459,6 +464,7 @@ void sandbox_heard(struct sandbox *sandbox, const struct wire_status *status)
         return;
     }
     bool foreign = sandbox->status.flags & WIRE_FOREIGN_PORT;
+    bool halted_changed = (sandbox->status.flags ^ status->flags) & WIRE_HALTED;
     sandbox->status = *status;
     if (foreign && sandbox->life == LIFE_ENDING)
         sandbox->status.flags |= WIRE_FOREIGN_PORT;
@@ -466,7 +472,7 @@ void sandbox_heard(struct sandbox *sandbox, const struct wire_status *status)
     if (before == LIFE_ENDING)
         life = LIFE_ENDING; /* a status from before the end was asked for */
     sandbox_set_life(sandbox, life);
-    if (life != before && (life == LIFE_RUNNING || life == LIFE_FROZEN))
+    if ((life != before || halted_changed) && (life == LIFE_RUNNING || life == LIFE_FROZEN))
         report_state(sandbox);
     if (request && request->asked != 0 && request->asked == status->answers) {
         request->asked = 0;

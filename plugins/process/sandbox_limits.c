@@ -153,6 +153,7 @@ int limits_find(struct limits *limits, const struct options *options, const char
         if (last && strcmp(last, "/" DAEMON_GROUP) == 0)
             *last = '\0';
     }
+    (void)own_directory(mounts, own, "freezer", limits->freezer, sizeof limits->freezer);
     int result = 0;
     for (int i = 0; i < LIMITS_CONTROLLERS && result == 0; i++)
         if (wanted(options, i))
@@ -218,6 +219,9 @@ int limits_prepare(struct limits *limits, const struct options *options, struct 
                                      names[i], limits->unified);
         limits->unified[0] = '\0';
     }
+    if (*limits->unified || (*limits->freezer && (make_group(parent, limits->freezer, PARENT_GROUP) != 0 ||
+                                                  access(parent, W_OK) != 0)))
+        limits->freezer[0] = '\0';
     for (int i = 0; i < LIMITS_CONTROLLERS; i++)
         if (wanted(options, i) && !limits->in_unified[i] &&
             (make_group(parent, limits->controller[i], PARENT_GROUP) != 0 || access(parent, W_OK) != 0))
@@ -231,6 +235,8 @@ void limits_release(const struct limits *limits)
 {
     char parent[PATH_MAX];
     if (*limits->unified && join(parent, limits->unified, PARENT_GROUP) == 0)
+        (void)rmdir(parent);
+    if (*limits->freezer && join(parent, limits->freezer, PARENT_GROUP) == 0)
         (void)rmdir(parent);
     for (int i = 0; i < LIMITS_CONTROLLERS; i++)
         if (*limits->controller[i] && join(parent, limits->controller[i], PARENT_GROUP) == 0)
@@ -285,9 +291,9 @@ void limits_name(struct limits_groups *groups, const struct limits *limits, cons
 {
     char name[192];
     snprintf(name, sizeof name, "%s.%016" PRIx64, sandbox_id, incarnation);
-    *groups = (struct limits_groups){.unified = *limits->unified != '\0'};
-    if (groups->unified)
-        name_group(groups, limits->unified, name);
+    *groups = (struct limits_groups){.freezer = *limits->unified ? 2 : *limits->freezer ? 1 : 0};
+    if (groups->freezer != 0)
+        name_group(groups, groups->freezer == 2 ? limits->unified : limits->freezer, name);
     for (int i = 0; i < LIMITS_CONTROLLERS; i++)
         if (wanted(options, i) && !limits->in_unified[i])
             name_group(groups, limits->controller[i], name);
@@ -299,7 +305,7 @@ static int make_all(const struct limits_groups *groups, const struct limits *lim
 {
     uint32_t next = 0;
     *failed = -1;
-    if (groups->unified && mkdir(groups->dirs[next++], 0755) != 0)
+    if (groups->freezer != 0 && mkdir(groups->dirs[next++], 0755) != 0)
         return -1;
     for (int i = 0; i < LIMITS_CONTROLLERS; i++) {
         if (!wanted(options, i))

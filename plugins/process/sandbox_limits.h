@@ -1,7 +1,7 @@
 /* sandbox_limits.h: control groups (cgroups(7)) for the sandboxes of a backend.
  *
- * A group of version 2 where one can be made, since it freezes and kills a whole tree at once; without it
- * the supervisor does that with signals. And groups for `limits`, in the hierarchy of either version that
+ * A group of version 2 where one can be made, since it freezes and kills a whole tree at once; else one of version 1's
+ * freezer; without either the supervisor does that with signals. And groups for `limits`, in the hierarchy of either version that
  * has the controller: a limit that can't be enforced is an error, never ignored.
  *
  * Groups are made below the daemon's own, as sandboxd/SANDBOX_ID.INCARNATION. All of this may block for a little.
@@ -18,6 +18,7 @@ enum { LIMITS_GROUPS_MAX = 4, LIMITS_CONTROLLERS = 3 };
 /* Where groups are made. An empty text: nowhere. */
 struct limits {
     char unified[PATH_MAX];                        /* version 2: the daemon's own group */
+    char freezer[PATH_MAX];                        /* version 1: the same, used where `unified` can't be */
     char controller[LIMITS_CONTROLLERS][PATH_MAX]; /* memory, cpu, pids: version 1, the daemon's own group */
     bool in_unified[LIMITS_CONTROLLERS];           /* the limit is set in version 2 */
 };
@@ -26,7 +27,7 @@ struct limits {
 struct limits_groups {
     char dirs[LIMITS_GROUPS_MAX][PATH_MAX];
     uint32_t count;
-    bool unified; /* the first is of version 2 */
+    uint32_t freezer; /* the version of the first, which freezes and kills, 1 or 2; 0: none of them does */
 };
 
 /* Finds where, without making anything. `mounts` and `own` are the texts of /proc/self/mountinfo and

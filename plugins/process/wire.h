@@ -38,8 +38,9 @@ enum wire_fd {
 };
 
 enum wire_launch_flags {
-    WIRE_LAUNCH_RUN_AS = 1, /* become uid, gid and groups, and gain no privileges again */
-    WIRE_LAUNCH_CGROUP2 = 2 /* the first of the cgroups is of version 2: for freezing and killing */
+    WIRE_LAUNCH_RUN_AS = 1,  /* become uid, gid and groups, and gain no privileges again */
+    WIRE_LAUNCH_CGROUP2 = 2, /* the first of the cgroups is of version 2: for freezing and killing */
+    WIRE_LAUNCH_FREEZER1 = 4 /* the first is of version 1, in the freezer's hierarchy: for the same */
 };
 
 /* Followed by `groups` × uint32_t, then texts that each end in a zero byte: the arguments, the
@@ -94,12 +95,13 @@ enum wire_phase {
 };
 
 enum wire_status_flags {
-    WIRE_ENDING = 1,          /* its end has been asked for */
-    WIRE_STOPPED = 2,         /* on purpose */
-    WIRE_FOREIGN_PORT = 4,    /* another program has its port: worth another try on another port */
-    WIRE_OUT_OF_MEMORY = 8,   /* killed at its memory limit */
-    WIRE_CONFIRMED = 16,      /* its port was confirmed in this run */
-    WIRE_SUPERVISOR_LOST = 32 /* written by the plugin: the supervisor was killed, the exit is not known */
+    WIRE_ENDING = 1,           /* its end has been asked for */
+    WIRE_STOPPED = 2,          /* on purpose */
+    WIRE_FOREIGN_PORT = 4,     /* another program has its port: worth another try on another port */
+    WIRE_OUT_OF_MEMORY = 8,    /* killed at its memory limit */
+    WIRE_CONFIRMED = 16,       /* its port was confirmed in this run */
+    WIRE_SUPERVISOR_LOST = 32, /* written by the plugin: the supervisor was killed, the exit is not known */
+    WIRE_HALTED = 64           /* WIRE_FROZEN, since a signal from outside stopped its program */
 };
 
 /* What a launch that failed was about to do. */

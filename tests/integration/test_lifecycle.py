@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import signal
 import stat
 import sys
 import time
@@ -99,6 +100,26 @@ def test_a_paused_agent_does_not_answer(daemon):
         except TimeoutError:
             return
     raise AssertionError("a frozen agent answered")
+
+
+def test_a_stop_from_outside_is_a_pause_and_resume_sends_what_is_needed(daemon):
+    sandbox = daemon.start_sandbox()
+    with agent(sandbox) as client:
+        pid = client.get("/whoami").json()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    paused = daemon.wait_status(sandbox["id"], "PAUSED")
+    assert paused["status_detail"] == "a signal from outside stopped its program"
+    os.kill(pid, signal.SIGCONT)
+    assert daemon.wait_status(sandbox["id"], "RUNNING") == sandbox
+    os.kill(pid, signal.SIGSTOP)
+    daemon.wait_status(sandbox["id"], "PAUSED")
+    daemon.act("resume", sandbox["id"])
+    assert daemon.wait_status(sandbox["id"], "RUNNING") == sandbox
+    with agent(sandbox) as client:
+        assert client.get("/whoami").json()["pid"] == pid
+    os.kill(pid, signal.SIGSTOP)
+    daemon.wait_status(sandbox["id"], "PAUSED")
+    daemon.remove_sandbox(sandbox["id"])
 
 
 def test_delete_hides_at_once_and_leaves_nothing(daemon):

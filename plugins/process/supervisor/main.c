@@ -46,6 +46,7 @@ struct supervisor {
     uint64_t started_ms;
     uint64_t kill_ms; /* when SIGKILL is due, again and again; 0: no end was asked for */
     bool stopped;     /* frozen by SIGSTOP, since there is no group or it did not do */
+    bool halted;      /* the program itself stands still by a signal, whoever sent it */
     bool gone;        /* no child is left */
     bool unwanted;    /* its end was asked for by one who needs no record of it */
 };
@@ -57,9 +58,16 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static const char *freezer(const struct supervisor *self)
+/* The version of the control group that freezes, the first; 0: there is none. */
+static unsigned freezer(const struct supervisor *self)
 {
-    return self->launch.head.flags & WIRE_LAUNCH_CGROUP2 ? self->launch.cgroups[0] : NULL;
+    uint32_t flags = self->launch.head.flags;
+    return flags & WIRE_LAUNCH_CGROUP2 ? 2 : flags & WIRE_LAUNCH_FREEZER1 ? 1 : 0;
+}
+
+static int freeze_group(const struct supervisor *self, bool freeze)
+{
+    return cgroup_freeze(self->launch.cgroups[0], freezer(self), freeze, FREEZE_TIMEOUT_MS);
 }
 
 static void push(struct supervisor *self)
@@ -107,7 +115,7 @@ static void sync_exit(void)
 
 static void kill_tree(struct supervisor *self)
 {
-    if (freezer(self) && cgroup_kill(freezer(self)) == 0)
+    if (freezer(self) && cgroup_kill(self->launch.cgroups[0], freezer(self)) == 0)
         tree_signal(SIGKILL); /* for what left the group */
     else
         tree_kill();
@@ -123,16 +131,17 @@ static void end_tree(struct supervisor *self, uint64_t timeout_ms, uint32_t flag
     if (first && timeout_ms > 0) {
         tree_signal(SIGTERM);
         if (freezer(self))
-            (void)cgroup_freeze(freezer(self), false, FREEZE_TIMEOUT_MS);
+            (void)freeze_group(self, false);
         tree_continue();
     }
     if (self->status.phase == WIRE_FROZEN)
         self->status.phase = WIRE_RUNNING;
+    self->status.flags &= ~(uint32_t)WIRE_HALTED;
 }
 
 static int freeze_tree(struct supervisor *self)
 {
-    self->stopped = !freezer(self) || cgroup_freeze(freezer(self), true, FREEZE_TIMEOUT_MS) != 0;
+    self->stopped = !freezer(self) || freeze_group(self, true) != 0;
     if (!self->stopped)
         return 0;
     if (freezer(self) && errno == ETIMEDOUT)
@@ -145,11 +154,38 @@ static int freeze_tree(struct supervisor *self)
 
 static int thaw_tree(struct supervisor *self)
 {
-    if (self->stopped)
-        tree_continue();
-    else if (cgroup_freeze(freezer(self), false, FREEZE_TIMEOUT_MS) != 0)
+    bool halted_only = self->status.flags & WIRE_HALTED;
+    if (freezer(self) && !self->stopped && !halted_only && freeze_group(self, false) != 0)
         return errno;
+    if (self->stopped || self->halted)
+        tree_continue();
+    self->stopped = self->halted = false;
     return 0;
+}
+
+static void set_phase(struct supervisor *self, uint32_t phase, bool halted)
+{
+    self->status.phase = phase;
+    self->status.flags &= ~(uint32_t)WIRE_HALTED;
+    if (halted)
+        self->status.flags |= WIRE_HALTED;
+    push(self);
+}
+
+/* SIGSTOP and SIGCONT from outside. Of the whole tree the program itself is what counts. What this process did itself
+ * is told by then: then this changes nothing. */
+static void agent_moved(struct supervisor *self, bool halted)
+{
+    self->halted = halted;
+    if (self->kill_ms != 0)
+        return;
+    if (halted && self->status.phase == WIRE_RUNNING) {
+        set_phase(self, WIRE_FROZEN, true);
+    } else if (!halted && self->status.phase == WIRE_FROZEN &&
+               (self->stopped || (self->status.flags & WIRE_HALTED))) {
+        (void)thaw_tree(self); /* the others that were stopped with it */
+        set_phase(self, WIRE_RUNNING, false);
+    }
 }
 
 static void set_frozen(struct supervisor *self, unsigned peer, uint32_t serial, bool frozen)
@@ -161,12 +197,11 @@ static void set_frozen(struct supervisor *self, unsigned peer, uint32_t serial, 
         return;
     }
     int error = 0;
-    if (phase != wanted) {
+    /* Of what was stopped from outside the rest may move. */
+    if (phase != wanted || (frozen && (self->status.flags & WIRE_HALTED))) {
         error = frozen ? freeze_tree(self) : thaw_tree(self);
-        if (error == 0) {
-            self->status.phase = wanted;
-            push(self);
-        }
+        if (error == 0)
+            set_phase(self, wanted, false);
     }
     answer(self, peer, serial, error);
 }
@@ -218,6 +253,7 @@ static void agent_exited(struct supervisor *self, const siginfo_t *info)
 {
     struct wire_status *status = &self->status;
     status->phase = WIRE_EXITED;
+    status->flags &= ~(uint32_t)WIRE_HALTED;
     status->agent = 0;
     status->exit_code = info->si_code == CLD_EXITED ? info->si_status : -1;
     status->exit_signal = info->si_code == CLD_EXITED ? 0 : info->si_status;
@@ -237,13 +273,17 @@ static void reap(struct supervisor *self)
 {
     for (;;) {
         siginfo_t info = {0};
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) != 0) {
+        if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED | WNOHANG) != 0) {
             self->gone = errno == ECHILD;
             if (errno != EINTR)
                 break;
         } else if (info.si_pid == 0) {
             break;
-        } else if (info.si_pid == self->status.agent) {
+        } else if (info.si_pid != self->status.agent) {
+            continue;
+        } else if (info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED) {
+            agent_moved(self, info.si_code == CLD_STOPPED);
+        } else {
             agent_exited(self, &info);
         }
     }

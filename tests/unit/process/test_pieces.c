@@ -481,13 +481,16 @@ static void control_groups_are_found_from_the_mounts(void **state)
     static const char mounts[] =
         "25 24 0:23 / /sys/fs/cgroup/memory rw,relatime shared:1 - cgroup cgroup rw,memory\n"
         "26 24 0:24 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
-        "27 24 0:25 /part /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
-    static const char own[] = "4:memory:/daemons\n3:cpuacct,cpu:/\n0::/part/of/sandboxd-daemon\n";
+        "27 24 0:25 /part /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+        "28 24 0:26 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n";
+    static const char own[] =
+        "5:freezer:/\n4:memory:/daemons\n3:cpuacct,cpu:/\n0::/part/of/sandboxd-daemon\n";
     struct limits *limits = calloc(1, sizeof *limits);
     struct sbx_error error;
     struct options options = {.memory = 1, .cpu_milli = 1};
     assert_int_equal(limits_find(limits, &options, mounts, own, &error), 0);
     assert_string_equal(limits->unified, "/sys/fs/cgroup/unified/of");
+    assert_string_equal(limits->freezer, "/sys/fs/cgroup/freezer");
     assert_string_equal(limits->controller[0], "/sys/fs/cgroup/memory/daemons");
     assert_string_equal(limits->controller[1], "/sys/fs/cgroup/cpu,cpuacct");
     options.pids = 5;

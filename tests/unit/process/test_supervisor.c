@@ -79,6 +79,7 @@ static int teardown(void **state)
 struct launch_options {
     uint64_t log_size, files;
     uint32_t stop_timeout_ms;
+    const char *freezer1; /* a control group; NULL: none */
 };
 
 static int launch_file(const char *const *arguments, const struct launch_options *options)
@@ -87,6 +88,8 @@ static int launch_file(const char *const *arguments, const struct launch_options
                                .version = WIRE_VERSION,
                                .size = sizeof head,
                                .environment = 2,
+                               .flags = options->freezer1 ? WIRE_LAUNCH_FREEZER1 : 0u,
+                               .cgroups = options->freezer1 ? 1 : 0,
                                .port = run.port,
                                .stop_timeout_ms = options->stop_timeout_ms,
                                .files = options->files,
@@ -100,6 +103,8 @@ static int launch_file(const char *const *arguments, const struct launch_options
         bytes_add(&launch, arguments[i], strlen(arguments[i]) + 1);
     bytes_add(&launch, "PATH=/usr/bin:/bin", 19);
     bytes_add(&launch, "COLOUR=blue", 12);
+    if (options->freezer1)
+        bytes_add(&launch, options->freezer1, strlen(options->freezer1) + 1);
     int fd = memfd_create("launch", MFD_CLOEXEC);
     assert_int_equal(write(fd, launch.data, launch.len), (ssize_t)launch.len);
     bytes_finish(&launch);
@@ -369,6 +374,80 @@ static void freezing_stops_the_whole_tree_and_thawing_goes_on(void **state)
     assert_int_equal(run.last.exit_signal, SIGTERM);
 }
 
+static void wait_halted(bool halted)
+{
+    do
+        assert_true(receive_on(run.link));
+    while (run.last.phase != (halted ? WIRE_FROZEN : WIRE_RUNNING) ||
+           (run.last.flags & WIRE_HALTED) != (halted ? WIRE_HALTED : 0u));
+}
+
+static void a_stop_from_outside_is_told_and_so_is_its_end(void **state)
+{
+    (void)state;
+    launch_shell("echo up; while :; do sleep 0.01; done", usual);
+    wait_log("up");
+    pid_t agent = run.last.agent;
+    assert_int_equal(kill(agent, SIGSTOP), 0);
+    wait_halted(true);
+    assert_int_equal(kill(agent, SIGCONT), 0);
+    wait_halted(false);
+    assert_int_equal(kill(agent, SIGSTOP), 0);
+    wait_halted(true);
+    assert_int_equal(answer(WIRE_THAW, 0), 0);
+    assert_int_equal(run.last.phase, WIRE_RUNNING);
+    assert_false(stands_still(agent));
+
+    /* A pause makes it a frozen one like any other. */
+    assert_int_equal(kill(agent, SIGSTOP), 0);
+    wait_halted(true);
+    assert_int_equal(answer(WIRE_FREEZE, 0), 0);
+    assert_int_equal(run.last.phase, WIRE_FROZEN);
+    assert_int_equal(run.last.flags & WIRE_HALTED, 0);
+    assert_int_equal(answer(WIRE_THAW, 0), 0);
+    assert_false(stands_still(agent));
+
+    /* Who sets the program free sets all of its tree free. */
+    assert_int_equal(answer(WIRE_FREEZE, 0), 0);
+    assert_int_equal(kill(agent, SIGCONT), 0);
+    wait_halted(false);
+    assert_int_equal(kill(agent, SIGSTOP), 0);
+    wait_halted(true);
+    end_and_wait(5000);
+    assert_int_equal(run.last.exit_signal, SIGTERM);
+    assert_int_equal(run.last.flags & WIRE_HALTED, 0);
+}
+
+#define FREEZER1 "/sys/fs/cgroup/freezer"
+
+static void the_freezer_of_version_1_serves_where_it_is_what_there_is(void **state)
+{
+    (void)state;
+    char group[128], text[32] = "";
+    snprintf(group, sizeof group, FREEZER1 "/sandboxd-test-%d", (int)getpid());
+    if (mkdir(group, 0755) != 0)
+        skip(); /* not root, or no such hierarchy */
+    struct launch_options options = usual;
+    options.freezer1 = group;
+    launch_shell("echo up; while :; do echo tick; sleep 0.01; done", options);
+    wait_log("tick");
+    pid_t agent = run.last.agent;
+    assert_int_equal(answer(WIRE_FREEZE, 0), 0);
+    char path[160];
+    snprintf(path, sizeof path, "%s/freezer.state", group);
+    int fd = open(path, O_RDONLY);
+    assert_true(read(fd, text, sizeof text - 1) > 0);
+    close(fd);
+    assert_string_equal(text, "FROZEN\n");
+    assert_int_equal(answer(WIRE_THAW, 0), 0);
+    assert_int_equal(answer(WIRE_OUTPUT, run.last.output + 10), 0);
+    assert_int_equal(answer(WIRE_FREEZE, 0), 0);
+    end_and_wait(0); /* what is frozen can be killed */
+    assert_int_equal(run.last.exit_signal, SIGKILL);
+    assert_int_equal(kill(agent, 0), -1);
+    assert_int_equal(access(group, F_OK), -1);
+}
+
 static void a_talkative_program_is_never_blocked_and_the_log_stays_within_its_bound(void **state)
 {
     (void)state;
@@ -492,6 +571,8 @@ int main(void)
         TEST(a_pause_amid_a_command_is_not_seen_by_a_plain_shell),
         TEST(a_pause_amid_a_command_is_not_seen_by_an_interactive_shell),
         TEST(freezing_stops_the_whole_tree_and_thawing_goes_on),
+        TEST(a_stop_from_outside_is_told_and_so_is_its_end),
+        TEST(the_freezer_of_version_1_serves_where_it_is_what_there_is),
         TEST(a_talkative_program_is_never_blocked_and_the_log_stays_within_its_bound),
         TEST(it_outlives_who_started_it_and_others_can_connect),
         TEST(a_second_one_can_not_be_started),
