@@ -11,7 +11,8 @@ static void search_found(void *arg, const struct sbx_error *err, const struct st
 static void ask(struct query *query)
 {
     store_conversations_search(query->call->api->deps.store, query->filter.all_owners, query->filter.owner,
-                               query->filter.place.seq, query->limit - query->found, search_found, query);
+                               query->sandbox_id, query->filter.place.seq, query->limit - query->found,
+                               search_found, query);
 }
 
 static void search_found(void *arg, const struct sbx_error *err, const struct store_conversations *found)
@@ -38,6 +39,7 @@ void conversations_search(struct call *call)
 {
     struct params params = params_of(call);
     const char *page_id = params_text(&params, "page_id");
+    const char *sandbox_id = params_text(&params, "sandbox_id__eq");
     size_t limit = params_integer(&params, "limit", 1, PAGE_MAX, PAGE_MAX);
     if (params_reject(&params))
         return;
@@ -45,6 +47,7 @@ void conversations_search(struct call *call)
     struct query *query = query_begin(call);
     if (page_id && value_integer(page_id, &place) && place > 0)
         query->filter.place.seq = place;
+    query->sandbox_id = sandbox_id;
     query->limit = limit;
     evbuffer_add_printf(query->out, "{\"items\":[");
     ask(query);

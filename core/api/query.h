@@ -12,6 +12,7 @@ struct evbuffer;
 struct query {
     struct call *call;                /* NULL: its client left, and the next answer ends it */
     struct store_event_filter filter; /* texts: the request's, or those below */
+    const char *sandbox_id; /* of a search for conversations: in that one; NULL: in all; the request's */
     char conversation_id[MIRROR_CONVERSATION_ID_SIZE];
     size_t limit, found;
     const char *ids[PAGE_MAX]; /* of a batch: `limit` of them, the request's */

@@ -17,7 +17,7 @@ enum {
     QUICK_CHECK_PAGES =
         2048, /* a larger file is not read through at the start: damage is found when it is used */
     CHECKPOINT_PAGES = 1000, /* 4 MiB of log */
-    OF_JOBS = 32             /* statements of jobs there may be */
+    OF_JOBS = 40             /* statements of jobs there may be */
 };
 
 /* EXCLUSIVE: no reader of another process can hold up the checkpoints, and the index of the log is in

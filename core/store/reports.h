@@ -133,9 +133,11 @@ struct store_conversations {
 };
 typedef void (*store_conversations_done)(void *arg, const struct sbx_error *err,
                                          const struct store_conversations *conversations);
-/* Newest first, behind `place` (0: from the beginning). Those of which only events are known have no row here. */
-void store_conversations_search(struct store *store, bool all_owners, const char *owner, int64_t place,
-                                size_t limit, store_conversations_done done, void *arg);
+/* Newest first, behind `place` (0: from the beginning); those of one sandbox, or of all (NULL). Those of which only events
+ * are known have no row here. */
+void store_conversations_search(struct store *store, bool all_owners, const char *owner,
+                                const char *sandbox_id, int64_t place, size_t limit,
+                                store_conversations_done done, void *arg);
 
 /* ---- expiring --------------------------------------------------------------------------------- */
 

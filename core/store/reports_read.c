@@ -53,6 +53,10 @@ static const char last_time[] = "SELECT last_event_us FROM conversations WHERE s
 static const char conversations[] = CONVERSATION TEXT_OF "WHERE c.seq < ?1 ORDER BY c.seq DESC";
 static const char conversations_of[] =
     CONVERSATION TEXT_OF "WHERE c.owner IS ?2 AND c.seq < ?1 ORDER BY c.seq DESC";
+static const char conversations_in[] =
+    CONVERSATION TEXT_OF "WHERE c.sandbox_id = ?3 AND c.seq < ?1 ORDER BY c.seq DESC";
+static const char conversations_of_in[] =
+    CONVERSATION TEXT_OF "WHERE c.sandbox_id = ?3 AND c.owner IS ?2 AND c.seq < ?1 ORDER BY c.seq DESC";
 
 /* ---- one question ----------------------------------------------------------------------------- */
 
@@ -242,12 +246,16 @@ static int run_events(struct read_job *job, struct database *d, struct sbx_error
 static int run_conversations(struct read_job *job, struct database *d, struct sbx_error *err)
 {
     const struct store_event_filter *filter = &job->filter;
-    sqlite3_stmt *s = database_statement(d, filter->all_owners ? conversations : conversations_of, err);
+    const char *of_all = job->sandbox_id ? conversations_in : conversations;
+    const char *of_owner = job->sandbox_id ? conversations_of_in : conversations_of;
+    sqlite3_stmt *s = database_statement(d, filter->all_owners ? of_all : of_owner, err);
     if (!s)
         return -1;
     sqlite3_bind_int64(s, 1, filter->place.seq ? filter->place.seq : INT64_MAX);
     if (!filter->all_owners)
         sqlite3_bind_text(s, 2, filter->owner, -1, SQLITE_STATIC);
+    if (job->sandbox_id)
+        sqlite3_bind_text(s, 3, job->sandbox_id, -1, SQLITE_STATIC);
     int row, looked_at = 0;
     while (looked_at < REPORTS_TURN && job->count < job->limit && job->texts.len < REPORTS_BYTES) {
         row = database_step(d, s, err);
@@ -446,11 +454,12 @@ void store_events_last_time(struct store *store, const char *sandbox_id, const c
     submit(store, job);
 }
 
-void store_conversations_search(struct store *store, bool all_owners, const char *owner, int64_t place,
-                                size_t limit, store_conversations_done done, void *arg)
+void store_conversations_search(struct store *store, bool all_owners, const char *owner,
+                                const char *sandbox_id, int64_t place, size_t limit,
+                                store_conversations_done done, void *arg)
 {
     struct store_event_filter filter = {.all_owners = all_owners, .owner = owner, .place.seq = place};
-    struct read_job *job = new_job(CONVERSATIONS, &filter, NULL, NULL, arg);
+    struct read_job *job = new_job(CONVERSATIONS, &filter, sandbox_id, NULL, arg);
     job->done.conversations = done;
     job->limit = at_most_a_turn(limit);
     job->rows.conversations = room_for(job->limit, sizeof *job->rows.conversations);

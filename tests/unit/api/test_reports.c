@@ -179,8 +179,9 @@ static void conversations_are_paged_by_their_number(void **state)
     (void)state;
     world_use_keys();
     struct http_request request = {.headers = {{"X-API-Key", "alice-key"}},
-                                   .query = {{"page_id", "9"}, {"limit", "2"}}};
+                                   .query = {{"page_id", "9"}, {"limit", "2"}, {"sandbox_id__eq", "s1"}}};
     world_request(&request, "GET", "/api/v1/conversations/search");
+    assert_string_equal(world.question.id, "s1");
     assert_string_equal(world.question.owner, "alice");
     assert_int_equal(world.question.filter.place.seq, 9);
     struct store_conversation rows[] = {{.json = "{\"id\": 1}", .json_len = 9}};
@@ -188,6 +189,7 @@ static void conversations_are_paged_by_their_number(void **state)
     world.question.conversations(world.question.arg, NULL, &found);
     assert_int_equal(world.question.filter.place.seq, 5);
     assert_int_equal(world.question.limit, 1);
+    assert_string_equal(world.question.id, "s1"); /* on each turn */
     found.place = 3;
     world.question.conversations(world.question.arg, NULL, &found);
     assert_string_equal(request.body, "{\"items\":[{\"id\": 1},{\"id\": 1}],\"next_page_id\":\"3\"}");

@@ -431,11 +431,12 @@ void store_events_get(struct store *store, const struct store_event_filter *filt
     ask("get", filter, id, 1, done, arg);
 }
 
-void store_conversations_search(struct store *store, bool all_owners, const char *owner, int64_t place,
-                                size_t limit, store_conversations_done done, void *arg)
+void store_conversations_search(struct store *store, bool all_owners, const char *owner,
+                                const char *sandbox_id, int64_t place, size_t limit,
+                                store_conversations_done done, void *arg)
 {
     (void)store;
     struct store_event_filter filter = {.all_owners = all_owners, .owner = owner, .place.seq = place};
-    ask("conversations", &filter, "", limit, NULL, arg);
+    ask("conversations", &filter, sandbox_id ? sandbox_id : "", limit, NULL, arg);
     world.question.conversations = done;
 }

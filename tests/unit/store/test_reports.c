@@ -177,12 +177,18 @@ static int64_t last_time(const char *sandbox)
     return found.number;
 }
 
-static struct found conversations(bool all, const char *owner, int64_t place, size_t limit)
+static struct found conversations_in(const char *sandbox, bool all, const char *owner, int64_t place,
+                                     size_t limit)
 {
     struct found found = {0};
-    store_conversations_search(test_store, all, owner, place, limit, conversations_found, &found);
+    store_conversations_search(test_store, all, owner, sandbox, place, limit, conversations_found, &found);
     loop_run(test_loop);
     return found;
+}
+
+static struct found conversations(bool all, const char *owner, int64_t place, size_t limit)
+{
+    return conversations_in(NULL, all, owner, place, limit);
 }
 
 static struct store_expired expired;
@@ -244,6 +250,10 @@ static void a_sandbox_reaches_no_row_of_another(void **state)
     assert_string_equal(found.texts, "\"1 of a\" ");
     assert_string_equal(conversations(false, "ann", 0, 10).texts, "{\"of\":\"ann\"} ");
     assert_string_equal(conversations(true, NULL, 0, 10).texts, "{\"of\":\"bob\"} {\"of\":\"ann\"} ");
+    assert_string_equal(conversations_in("b", true, NULL, 0, 10).texts, "{\"of\":\"bob\"} ");
+    assert_string_equal(conversations_in("a", false, "ann", 0, 10).texts, "{\"of\":\"ann\"} ");
+    assert_int_equal(conversations_in("b", false, "ann", 0, 10).count, 0);
+    assert_int_equal(conversations_in("c", true, NULL, 0, 10).count, 0);
     filter.owner = NULL; /* nobody's */
     assert_int_equal(count(&filter), 0);
     filter.conversation_id = NULL;
