@@ -155,6 +155,8 @@ static void add_mirror(struct evbuffer *out, const struct mirror *mirror)
            "Reports of conversations that were stored.", stats.conversations);
     single(out, "sandboxd_reports_refused_total", "counter", "Reports that were wrong, or over a bound.",
            stats.refused);
+    single(out, "sandboxd_events_rejected_total", "counter",
+           "Events in reports that were no events; the others of their reports were stored.", stats.rejected);
     single(out, "sandboxd_reports_failed_total", "counter", "Reports that the store failed to keep.",
            stats.failed);
     single(out, "sandboxd_agent_polls_total", "counter", "Times that an agent server was asked what is new.",

@@ -18,6 +18,8 @@ struct webhook {
     char conversation_id[MIRROR_CONVERSATION_ID_SIZE];
 };
 
+enum { TELL_REJECTED = 100 }; /* events that an answer names; it counts them all */
+
 /* `loc` is taken. */
 static void reply_wrong(struct call *call, const char *type, struct json_object *loc, const char *msg,
                         const char *input)
@@ -43,6 +45,25 @@ static void reply_wrong_body(struct call *call, const struct mirror_outcome *out
     reply_wrong(call, "value_error", loc, msg, NULL);
 }
 
+/* The agent server sends a batch again as a whole until it is taken: what is right is stored, and the answer is a
+ * success that tells what is not. */
+static void reply_rejected(struct call *call, const struct mirror_outcome *outcome)
+{
+    struct json_object *value = json_object_new_object(), *list = json_object_new_array();
+    for (size_t i = 0; i < outcome->rejected_len && i < TELL_REJECTED; i++) {
+        const struct mirror_rejected *rejected = &outcome->rejected[i];
+        struct json_object *item = json_object_new_object();
+        text_put(item, "index", json_object_new_int64(rejected->event));
+        text_put(item, "member", text_string(rejected->member));
+        text_put(item, "msg", text_string(rejected->why));
+        text_push(list, item);
+    }
+    text_put(value, "success", json_object_new_boolean(1));
+    text_put(value, "rejected", list);
+    text_put(value, "rejected_count", json_object_new_int64((int64_t)outcome->rejected_len));
+    call_reply_json(call, 200, value);
+}
+
 static void reply_wrong_conversation(struct call *call)
 {
     struct json_object *loc = json_object_new_array();
@@ -57,7 +78,9 @@ static void reported(void *arg, const struct sbx_error *err, const struct mirror
     struct webhook *webhook = arg;
     struct call *call = webhook->call;
     free(webhook);
-    if (!err)
+    if (!err && outcome->rejected_len > 0)
+        reply_rejected(call, outcome);
+    else if (!err)
         call_reply_success(call);
     else if (err->kind == SBX_ERR_INVALID)
         reply_wrong_body(call, outcome, err->message);

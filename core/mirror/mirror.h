@@ -43,15 +43,24 @@ void mirror_destroy(struct mirror *mirror);
 /* One report on its way: from mirror_report_open() until it was answered or closed. */
 struct mirror_report;
 
+/* One event of a report that is no event. Both texts are constants. */
+struct mirror_rejected {
+    int64_t event;      /* its index */
+    const char *member; /* NULL: the event as a whole */
+    const char *why;    /* "must be ..." */
+};
+
 /* What a report came to. `where` says which part of the text is wrong when err is SBX_ERR_INVALID. */
 enum { MIRROR_WHERE_NOTHING = -1 };
 struct mirror_outcome {
-    size_t stored, known; /* events: new, and there already */
-    int64_t event;        /* where: the index of the event; MIRROR_WHERE_NOTHING: the text as a whole */
-    const char *member;   /* where: its member; NULL: the event, or the conversation, as a whole */
+    size_t stored, known;                   /* events: new, and there already */
+    const struct mirror_rejected *rejected; /* the others, by index; borrowed for the call */
+    size_t rejected_len;
+    int64_t event;      /* where: the index of the event; MIRROR_WHERE_NOTHING: the text as a whole */
+    const char *member; /* where: its member; NULL: the event, or the conversation, as a whole */
 };
-/* err NULL: it is on disk. Else nothing of it is, and the same report may come again: SBX_ERR_INVALID (its text is
- * wrong), SBX_ERR_LIMIT (events.max_per_sandbox), SBX_ERR_UNAVAILABLE (the store failed). The report is over. */
+/* err NULL: it is on disk, but for the events that `rejected` tells. Else nothing of it is, and the same report may come again: SBX_ERR_INVALID (its text is
+ * wrong, or each of its events is), SBX_ERR_LIMIT (events.max_per_sandbox), SBX_ERR_UNAVAILABLE (the store failed). The report is over. */
 typedef void (*mirror_report_done)(void *arg, const struct sbx_error *err,
                                    const struct mirror_outcome *outcome);
 
@@ -99,6 +108,7 @@ struct mirror_stats {
     uint64_t duplicates;    /* events that were there already */
     uint64_t conversations; /* reports of conversations stored */
     uint64_t refused;       /* reports: wrong, or over a bound */
+    uint64_t rejected;      /* events in reports that were no events */
     uint64_t failed;        /* reports that the store failed to keep */
     uint64_t polls;         /* of agent servers that ended well */
     uint64_t poll_failures; /* that did not */

@@ -91,8 +91,8 @@ static void log_refusal(struct mirror *mirror, const char *sandbox_id, const cha
     if (mirror->logged_ms && now - mirror->logged_ms < LOG_AGAIN_MS)
         return;
     mirror->logged_ms = now;
-    log_line(LOG_WARN, &(struct log_context){.sandbox = sandbox_id}, "a report of its agent was refused: %s",
-             why);
+    log_line(LOG_WARN, &(struct log_context){.sandbox = sandbox_id},
+             "a report of its agent was refused, or a part of it: %s", why);
 }
 
 static int busy(struct sbx_error *err, const char *why)
@@ -165,6 +165,7 @@ static void count(struct mirror *mirror, const struct mirror_report *report, con
 {
     mirror->stats.events += outcome->stored;
     mirror->stats.duplicates += outcome->known;
+    mirror->stats.rejected += outcome->rejected_len;
     mirror->stats.conversations += !err && !report->of_events;
     if (err && (err->kind == SBX_ERR_INVALID || err->kind == SBX_ERR_LIMIT || report->err.kind))
         mirror->stats.refused++;
@@ -186,12 +187,31 @@ static void answer(struct mirror_report *report, const struct sbx_error *err,
         source->last = &source->first;
     count(mirror, report, err, outcome);
     take_out(report);
-    if (!report->in_store)
-        free_report(report);
     if (outcome->stored && mirror->stored)
         mirror->stored(mirror->stored_arg);
     if (done)
         done(arg, err, outcome);
+    if (!report->in_store)
+        free_report(report); /* last: `outcome` may point into it */
+}
+
+/* One line for a batch, as log_refusal() has it. */
+static void log_rejected(struct mirror_report *report)
+{
+    const struct split *split = &report->split;
+    const struct mirror_rejected *first = &split->rejected[0];
+    char text[256];
+    snprintf(text, sizeof text, "%zu of its %zu events are none; event %lld%s%s %s", split->rejected_count,
+             split->count + split->rejected_count, (long long)first->event, first->member ? ": " : "",
+             first->member ? first->member : "", first->why);
+    log_refusal(report->mirror, report->sandbox_id, text);
+}
+
+static struct mirror_outcome outcome_of(const struct mirror_report *report)
+{
+    return (struct mirror_outcome){.event = MIRROR_WHERE_NOTHING,
+                                   .rejected = report->split.rejected,
+                                   .rejected_len = report->split.rejected_count};
 }
 
 static void stored(void *arg, const struct sbx_error *err, const struct store_reported *reported)
@@ -199,7 +219,7 @@ static void stored(void *arg, const struct sbx_error *err, const struct store_re
     struct mirror_report *report = arg;
     if (!report->mirror)
         return;
-    struct mirror_outcome outcome = {.event = MIRROR_WHERE_NOTHING};
+    struct mirror_outcome outcome = outcome_of(report);
     struct sbx_error full;
     if (err) {
         answer(report, err, &outcome);
@@ -251,8 +271,10 @@ static void split_it(void *arg)
 static void was_split(void *arg)
 {
     struct mirror_report *report = arg;
-    struct mirror_outcome outcome = {.event = MIRROR_WHERE_NOTHING};
+    struct mirror_outcome outcome = outcome_of(report);
     struct sbx_error err;
+    if (report->split.rejected_count > 0)
+        log_rejected(report);
     if (report->bad) {
         outcome.event = report->problem.event;
         outcome.member = report->problem.member;

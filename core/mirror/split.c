@@ -36,19 +36,27 @@ static int check(const char *json, size_t len, struct split_problem *problem)
 
 /* ---- events ----------------------------------------------------------------------------------- */
 
-static int take_event(struct store_new_event *event, struct split_names *names, const char *json, size_t len,
-                      int64_t index, int64_t arrived_us, struct split_problem *problem)
+static bool reject(struct mirror_rejected *rejected, const char *member, const char *why)
+{
+    rejected->member = member;
+    rejected->why = why;
+    return false;
+}
+
+/* False: it is none, and `rejected` has the reason. */
+static bool take_event(struct store_new_event *event, struct split_names *names, const char *json, size_t len,
+                       int64_t arrived_us, struct mirror_rejected *rejected)
 {
     static const char *const members[] = {"id", "kind", "timestamp"};
     struct walk_span values[3];
     char text[REPORTS_ID_SIZE];
     if (*json != '{')
-        return wrong(problem, index, NULL, "must be an event: an object");
+        return reject(rejected, NULL, "must be an event: an object");
     walk_members(json, members, values, 3);
     if (!walk_text(&values[0], text, sizeof text) || !mirror_event_id(text, names->id))
-        return wrong(problem, index, members[0], "must be there, and be a text of 1 to 127 bytes");
+        return reject(rejected, members[0], "must be there, and be a text of 1 to 127 bytes");
     if (!walk_is_null(&values[1]) && !walk_text(&values[1], names->kind, sizeof names->kind))
-        return wrong(problem, index, members[1], "must be a text of 1 to 127 bytes, or be left out");
+        return reject(rejected, members[1], "must be a text of 1 to 127 bytes, or be left out");
     *event = (struct store_new_event){.id = names->id,
                                       .kind = walk_is_null(&values[1]) ? NULL : names->kind,
                                       .timestamp_us = arrived_us,
@@ -56,15 +64,15 @@ static int take_event(struct store_new_event *event, struct split_names *names, 
                                       .json_len = len};
     if (walk_text(&values[2], text, sizeof text))
         clock_read_iso(text, &event->timestamp_us);
-    return 0;
+    return true;
 }
 
 bool split_is_event(const char *json)
 {
     struct store_new_event event;
     struct split_names names;
-    struct split_problem problem;
-    return take_event(&event, &names, json, 0, 0, 0, &problem) == 0;
+    struct mirror_rejected rejected;
+    return take_event(&event, &names, json, 0, 0, &rejected);
 }
 
 static size_t count_values(const char *array)
@@ -92,16 +100,23 @@ int split_events(struct split *split, const char *json, size_t len, size_t most,
     }
     split->events = calloc(count + 1, sizeof *split->events);
     split->names = calloc(count + 1, sizeof *split->names);
-    if (!split->events || !split->names)
+    split->rejected = calloc(count + 1, sizeof *split->rejected);
+    if (!split->events || !split->names || !split->rejected)
         return wrong(problem, MIRROR_WHERE_NOTHING, NULL, "is too large for the memory that is left");
     for (const char *at = walk_blanks(json + 1); *at != ']'; at = walk_comma(at)) {
         const char *begin = at;
+        struct mirror_rejected *rejected = &split->rejected[split->rejected_count];
         at = walk_value(at);
+        rejected->event = (int64_t)(split->count + split->rejected_count);
         if (take_event(&split->events[split->count], &split->names[split->count], begin, (size_t)(at - begin),
-                       (int64_t)split->count, arrived_us, problem))
-            return -1;
-        split->count++;
+                       arrived_us, rejected))
+            split->count++;
+        else
+            split->rejected_count++;
     }
+    const struct mirror_rejected *first = &split->rejected[0];
+    if (split->count == 0 && split->rejected_count > 0)
+        return wrong(problem, first->event, first->member, first->why);
     return 0;
 }
 
@@ -109,6 +124,7 @@ void split_finish(struct split *split)
 {
     free(split->events);
     free(split->names);
+    free(split->rejected);
     *split = (struct split){0};
 }
 

@@ -4,6 +4,7 @@
 #ifndef MIRROR_SPLIT_H
 #define MIRROR_SPLIT_H
 
+#include "mirror/mirror.h"
 #include "store/reports.h"
 
 /* What is wrong with a text, as the members of struct mirror_outcome say where. */
@@ -18,10 +19,14 @@ struct split {
     struct store_new_event *events;
     size_t count;
     struct split_names *names; /* the ids and kinds */
+    struct mirror_rejected *rejected;
+    size_t rejected_count;
 };
 
 /* An array of events. Each is an object whose `id` is a text, whose `kind` is one too where it is there, and whose
- * `timestamp` counts where it is ISO 8601: else `arrived_us` does. At most `most` of them. -1: `problem`. */
+ * `timestamp` counts where it is ISO 8601: else `arrived_us` does. At most `most` of them. What is no
+ * such object is rejected, and the others are taken. -1: the text as a whole is wrong, or each event of it is: `problem`
+ * tells the first. */
 int split_events(struct split *split, const char *json, size_t len, size_t most, int64_t arrived_us,
                  struct split_problem *problem);
 void split_finish(struct split *split);

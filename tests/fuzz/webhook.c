@@ -21,7 +21,11 @@ static void check_events(const char *text, size_t size)
     struct split split;
     struct split_problem problem = {.event = -9};
     bool taken = split_events(&split, text, size, MOST, ARRIVED, &problem) == 0;
-    must(split.count <= MOST);
+    must(split.count + split.rejected_count <= MOST);
+    must(!taken || split.count > 0 || split.rejected_count == 0);
+    for (size_t i = 0; i < split.rejected_count; i++)
+        must(split.rejected[i].event >= (int64_t)i && split.rejected[i].event < MOST &&
+             split.rejected[i].why);
     must(taken || (problem.event >= -1 && problem.event < MOST && problem.text[0]));
     const char *before = text;
     for (size_t i = 0; taken && i < split.count; i++) {

@@ -106,6 +106,12 @@ def test_conversations_are_paged_newest_first(daemon):
         found += [item["id"] for item in answer["items"]]
         page = answer["next_page_id"]
     assert found == ids[::-1]
+    other = daemon.start_sandbox()
+    ok(Reporter(daemon, other).conversation('{"id":"%s"}' % uuid.uuid4()))
+
+    def count(sandbox):
+        return len(daemon.get(f"/api/v1/conversations/search?sandbox_id__eq={sandbox}").json()["items"])
+    assert [count(agent.sandbox["id"]), count(other["id"]), count("nobody")] == [5, 1, 0]
 
 
 def test_only_the_sandboxs_own_key_is_taken(daemon):
@@ -126,11 +132,29 @@ def test_only_the_sandboxs_own_key_is_taken(daemon):
     assert len(all_events(daemon)) == 1  # stays until its retention is over
 
 
+def test_one_wrong_event_does_not_hold_up_its_batch(daemon):
+    """The agent server sends a batch again, before all that follows, until the answer is a success."""
+    agent = Reporter(daemon, daemon.start_sandbox())
+    conversation = uuid.uuid4().hex
+    begin = len(daemon.log())
+    batch = f'[{event(1)},{{"kind":"no id"}},5,{event(2)}]'
+    for _ in range(2):  # one line in the log for both
+        answer = agent.events(conversation, batch)
+        assert answer.status == 200, answer
+        assert answer.json() == {"success": True, "rejected_count": 2, "rejected": [
+            {"index": 1, "member": "id", "msg": "must be there, and be a text of 1 to 127 bytes"},
+            {"index": 2, "member": None, "msg": "must be an event: an object"}]}
+    assert [item["number"] for item in all_events(daemon)] == [1, 2]
+    assert metric(daemon, "sandboxd_events_rejected_total") == 4
+    assert metric(daemon, "sandboxd_reports_refused_total") == 0
+    assert daemon.log(begin).count("2 of its 4 events are none") == 1
+
+
 def test_wrong_and_large_reports_are_told(daemon):
     agent = Reporter(daemon, daemon.start_sandbox())
     conversation = uuid.uuid4().hex
-    for body, where in (("[", ["body"]), ("{}", ["body"]), ('[{"id":"1"},{}]', ["body", 1, "id"]),
-                        ('[{"id":"1"},{"id":"2","kind":5}]', ["body", 1, "kind"]), ("", ["body"])):
+    for body, where in (("[", ["body"]), ("{}", ["body"]), ('[{},5]', ["body", 0, "id"]),
+                        ('[{"id":"2","kind":5}]', ["body", 0, "kind"]), ("", ["body"])):
         answer = agent.events(conversation, body)
         assert answer.status == 422 and answer.json()["detail"][0]["loc"] == where, (body, answer)
     answer = agent.conversation('{"id":"me"}')

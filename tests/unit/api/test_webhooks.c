@@ -147,6 +147,37 @@ static void a_wrong_body_is_422_and_tells_where(void **state)
     front_free(&path);
 }
 
+static void events_that_are_none_are_told_beside_the_success_of_the_others(void **state)
+{
+    (void)state;
+    world_add("s1", NULL);
+    struct http_request request = {0};
+    report(&request, dashed, "key-of-s1");
+    front_deliver_body(&request, "[{},5]");
+    struct mirror_rejected rejected[150] = {{.event = 3, .member = "id", .why = "must be there"},
+                                            {.event = 5, .why = "must be an event"}};
+    for (size_t i = 2; i < 150; i++)
+        rejected[i] = rejected[1];
+    answer_report(NULL, &(struct mirror_outcome){.stored = 1, .rejected = rejected, .rejected_len = 2});
+    assert_int_equal(request.status, 200);
+    assert_string_equal(
+        request.body,
+        "{\"success\":true,\"rejected\":[{\"index\":3,\"member\":\"id\",\"msg\":\"must be there\"},"
+        "{\"index\":5,\"member\":null,\"msg\":\"must be an event\"}],\"rejected_count\":2}");
+    front_free(&request);
+
+    struct http_request many = {0};
+    report(&many, dashed, "key-of-s1");
+    front_deliver_body(&many, "[{},5]");
+    answer_report(NULL, &(struct mirror_outcome){.stored = 1, .rejected = rejected, .rejected_len = 150});
+    assert_non_null(strstr(many.body, "\"rejected_count\":150"));
+    size_t told = 0;
+    for (const char *at = many.body; (at = strstr(at, "\"index\"")); at++)
+        told++;
+    assert_int_equal(told, 100);
+    front_free(&many);
+}
+
 static void a_bound_or_a_store_that_fails_is_told(void **state)
 {
     (void)state;
@@ -186,6 +217,7 @@ int main(void)
         TEST(a_client_that_leaves_while_it_is_stored_is_not_answered),
         TEST(a_report_without_a_body_is_looked_at_too),
         TEST(a_wrong_body_is_422_and_tells_where),
+        TEST(events_that_are_none_are_told_beside_the_success_of_the_others),
         TEST(a_bound_or_a_store_that_fails_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,10 +206,10 @@ static void a_wrong_report_says_where_and_counts(void **state)
 {
     (void)state;
     struct outcome outcome;
-    send_events(&one, "[{\"id\":\"1\"},{\"id\":5}]", &outcome);
+    send_events(&one, "[{\"id\":5},6]", &outcome);
     await(&outcome);
     assert_int_equal(outcome.err.kind, SBX_ERR_INVALID);
-    assert_int_equal(outcome.what.event, 1);
+    assert_int_equal(outcome.what.event, 0);
     assert_string_equal(outcome.what.member, "id");
     assert_string_equal(stored(), "");
     assert_int_equal(mirror_stats(mirror).refused, 1);
@@ -218,6 +218,20 @@ static void a_wrong_report_says_where_and_counts(void **state)
     mirror_report_events(open_report(&one, 1), talk, "[] ", 3, told, &outcome); /* more than was said */
     await(&outcome);
     assert_int_equal(outcome.err.kind, SBX_ERR_INVALID);
+}
+
+static void a_wrong_event_is_told_and_the_others_are_stored(void **state)
+{
+    (void)state;
+    struct outcome outcome;
+    send_events(&one, "[{\"id\":\"1\"},{\"id\":5},{\"id\":\"2\"}]", &outcome);
+    await(&outcome);
+    assert_int_equal(outcome.err.kind, 0);
+    assert_int_equal(outcome.what.stored, 2);
+    assert_int_equal(outcome.what.rejected_len, 1);
+    assert_string_equal(stored(), "1 of one 2 of one ");
+    assert_int_equal(mirror_stats(mirror).refused, 0);
+    assert_int_equal(mirror_stats(mirror).rejected, 1);
 }
 
 static void a_sandbox_that_floods_is_refused_alone(void **state)
@@ -304,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(small_and_large_reports_are_stored_and_told_once),
         TEST(one_sandboxs_reports_are_stored_in_their_order),
+        TEST(a_wrong_event_is_told_and_the_others_are_stored),
         TEST(a_wrong_report_says_where_and_counts),
         TEST(a_sandbox_that_floods_is_refused_alone),
         TEST(what_a_sandbox_may_keep_is_bounded),

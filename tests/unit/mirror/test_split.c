@@ -85,15 +85,15 @@ static void a_wrong_report_is_told_with_its_place(void **state)
         {"[] x", MIRROR_WHERE_NOTHING, NULL, "byte 3"},
         {"{\"id\":\"1\"}", MIRROR_WHERE_NOTHING, NULL, "array of events"},
         {"null", MIRROR_WHERE_NOTHING, NULL, "array of events"},
-        {"[{\"id\":\"1\"},[]]", 1, NULL, "an object"},
-        {"[{\"id\":\"1\"},\"\"]", 1, NULL, "an object"},
+        {"[[],{}]", 0, NULL, "an object"},
+        {"[\"\"]", 0, NULL, "an object"},
         {"[{}]", 0, "id", "1 to 127"},
         {"[{\"id\":\"\"}]", 0, "id", "1 to 127"},
         {"[{\"id\":5}]", 0, "id", "1 to 127"},
         {"[{\"id\":null}]", 0, "id", "1 to 127"},
         {"[{\"id\":\"a\\u0000b\"}]", 0, "id", "1 to 127"},
         {long_id, 0, "id", "1 to 127"},
-        {"[{\"id\":\"1\"},{\"id\":\"2\"},{\"id\":\"3\",\"kind\":[]}]", 2, "kind", "1 to 127"},
+        {"[{\"id\":\"3\",\"kind\":[]}]", 0, "kind", "1 to 127"},
         {"[{\"id\":\"1\"},{\"id\":\"2\"},{\"id\":\"3\"},{\"id\":\"4\"}]", MIRROR_WHERE_NOTHING, NULL,
          "at most 3 events, and has 4"},
     };
@@ -110,6 +110,32 @@ static void a_wrong_report_is_told_with_its_place(void **state)
         else
             assert_null(problem.member);
     }
+}
+
+static void a_wrong_event_does_not_hold_up_the_others(void **state)
+{
+    (void)state;
+    static const char json[] = "[5,{\"id\":\"a\"},{\"id\":\"b\",\"kind\":1},{\"id\":\"c\"},{}]";
+    static const struct mirror_rejected rejected[] = {
+        {0, NULL, "must be an event: an object"},
+        {2, "kind", "must be a text of 1 to 127 bytes, or be left out"},
+        {4, "id", "must be there, and be a text of 1 to 127 bytes"}};
+    struct split split;
+    struct split_problem problem;
+    assert_int_equal(split_events(&split, json, sizeof json - 1, 10, ARRIVED, &problem), 0);
+    assert_int_equal(split.count, 2);
+    assert_string_equal(split.events[0].id, "a");
+    assert_string_equal(split.events[1].id, "c");
+    assert_int_equal(split.rejected_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(split.rejected[i].event, rejected[i].event);
+        assert_string_equal(split.rejected[i].why, rejected[i].why);
+        if (rejected[i].member)
+            assert_string_equal(split.rejected[i].member, rejected[i].member);
+        else
+            assert_null(split.rejected[i].member);
+    }
+    split_finish(&split);
 }
 
 static void a_conversation_is_an_object_with_a_uuid(void **state)
@@ -160,6 +186,7 @@ int main(void)
         cmocka_unit_test(each_event_keeps_its_text),
         cmocka_unit_test(what_counts_of_an_event),
         cmocka_unit_test(a_wrong_report_is_told_with_its_place),
+        cmocka_unit_test(a_wrong_event_does_not_hold_up_the_others),
         cmocka_unit_test(a_conversation_is_an_object_with_a_uuid),
         cmocka_unit_test(the_last_of_two_members_of_a_name_counts_however_it_is_spelled),
     };
