@@ -65,6 +65,9 @@ void check_backend(struct config_reader *reader, struct config_node *node, void 
         backend->options_json = "{}";
         backend->options_len = 2;
     }
+    if (backend->health_check_body && backend->health_path_given && !backend->health_check_path)
+        node_error(find(node, "health_check_body"), reader->problems,
+                   "is never looked at, since health_check_path is null: leave one of the two out");
     json_digest(node, backend->digest);
 }
 

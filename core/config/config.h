@@ -43,6 +43,9 @@ struct config_backend {
     enum over_limit over_limit;
     bool health_path_given;        /* otherwise the plugin's own default counts */
     const char *health_check_path; /* given: NULL (null in the file: no checks) or "/…" */
+    bool health_body_given;        /* otherwise the plugin's own default counts */
+    const char
+        *health_check_body; /* given: NULL (any body) or a JSON object of scalars, with a member at least */
     uint32_t health_interval_ms;
     uint32_t startup_timeout_ms;
     const char

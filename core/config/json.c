@@ -94,6 +94,42 @@ static void read_options(struct config_reader *reader, const struct key *key, st
 const struct key_type type_options = {
     .name = "mapping", .must = "must be a mapping of options", .read = read_options};
 
+static bool is_fit_scalar(struct config_reader *reader, const struct key *key, struct config_node *node)
+{
+    if (node->kind != NODE_SCALAR)
+        node_error(node, reader->problems, "must be text, a number, true, false or null, got %s",
+                   node_kind_text(node));
+    else if (node->len > key->max)
+        node_error(node, reader->problems, "must be at most %llu bytes long, got %zu",
+                   (unsigned long long)key->max, node->len);
+    else
+        return true;
+    return false;
+}
+
+/* Stored as JSON text; NULL where there is no member. */
+static void read_scalars(struct config_reader *reader, const struct key *key, struct config_node *node,
+                         void *target)
+{
+    bool fit = true;
+    size_t len = 0;
+    if (node_is_null(node)) {
+        key_store_pointer(key, target, NULL);
+        return;
+    }
+    if (!key_is_branch(reader, key, node, NODE_MAP))
+        return;
+    for (struct config_node *child = node->first; child; child = child->next)
+        fit = is_fit_scalar(reader, key, child) && fit;
+    if (fit)
+        key_store_pointer(key, target,
+                          node->count > 0 ? write_json(reader, from_node(reader, node), &len) : NULL);
+}
+
+const struct key_type type_scalars = {.name = "mapping of names to text, numbers, booleans or null",
+                                      .must = "must be a mapping such as {status: ok}, or null",
+                                      .read = read_scalars};
+
 static struct json_object *text_or_null(const char *text)
 {
     return text ? json_object_new_string(text) : NULL;

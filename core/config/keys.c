@@ -126,6 +126,14 @@ static const struct key backend_keys[] = {
      .about =
          "What is asked of an agent server to see that it answers. `null`: a sandbox is RUNNING as soon as "
          "its backend says so."},
+    {"health_check_body", &type_scalars, KEY_NULL, .max = 1023, .most = 16,
+     FIELD(struct config_backend, health_check_body),
+     .given = offsetof(struct config_backend, health_body_given),
+     .absent = "the plugin's own, where `health_check_path` is",
+     .about =
+         "The JSON object that a good answer to a health check has to be: `{status: ok}` wants a member "
+         "`status` that is the text `ok`, and allows others beside it. An agent server that answers 2xx with "
+         "another body is not ready yet. `null` or `{}`: any body will do."},
     {"health_interval", &type_duration, .fallback = "5s", .min = 10, .max = HOURS,
      FIELD(struct config_backend, health_interval_ms),
      .about = "Between two health checks of a running sandbox."},

@@ -68,8 +68,8 @@ struct section {
 extern const struct section config_section; /* the whole file; its struct is struct config */
 
 extern const struct key_type type_integer, type_duration, type_size, type_boolean, type_choice, type_text,
-    type_texts, type_pairs, type_addresses, type_options, type_api_key, type_key_file, type_sha256,
-    type_section, type_sections, type_named_sections;
+    type_texts, type_pairs, type_scalars, type_addresses, type_options, type_api_key, type_key_file,
+    type_sha256, type_section, type_sections, type_named_sections;
 
 /* Reads what is under `node` (NULL: nothing) by a section into its struct: defaults, values, checks. */
 void section_read(struct config_reader *reader, const struct section *section, struct config_node *node,

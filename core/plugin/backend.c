@@ -197,6 +197,8 @@ void instance_free_if_over(struct backend *backend)
     free(backend->plugin_path);
     free(backend->public_url);
     free(backend->default_spec);
+    free(backend->health_path);
+    free(backend->health_body);
     free(backend);
 }
 
@@ -225,7 +227,13 @@ const char *backend_plugin_version(const struct backend *backend)
 
 const char *backend_default_health_path(const struct backend *backend)
 {
-    return backend->plugin.health_check_path[0] ? backend->plugin.health_check_path : NULL;
+    const char *path = backend->health_path ? backend->health_path : backend->plugin.health_check_path;
+    return path[0] ? path : NULL;
+}
+
+const char *backend_default_health_body(const struct backend *backend)
+{
+    return backend->health_body;
 }
 
 uint32_t backend_default_max_sandboxes(const struct backend *backend)

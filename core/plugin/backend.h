@@ -36,7 +36,9 @@ const char *backend_name(const struct backend *backend);
 const char *backend_plugin_name(const struct backend *backend);
 const char *backend_plugin_version(const struct backend *backend);
 const char *backend_default_health_path(const struct backend *backend); /* NULL: no checks */
-uint32_t backend_default_max_sandboxes(const struct backend *backend);  /* 0: no limit */
+/* A JSON object whose members a good answer there has to have; NULL: any answer is good. */
+const char *backend_default_health_body(const struct backend *backend);
+uint32_t backend_default_max_sandboxes(const struct backend *backend); /* 0: no limit */
 /* The plugin's own spec as the ABI's spec_json, for a configuration without specs; NULL: it has none. */
 const char *backend_default_spec(const struct backend *backend, size_t *len);
 enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HEALTH_PATH_MAX = 1023, HEALTH_BODY_MAX = 4096, HEALTH_BODY_MEMBERS = 16 };
+
 struct backend *host_enter(struct sbx_backend *abi, const char *service)
 {
     struct backend *backend = instance_of(abi);
@@ -122,6 +124,62 @@ static void id_prefix(struct sbx_backend *abi, const char *prefix)
         memcpy(backend->id_prefix, prefix, strlen(prefix) + 1);
 }
 
+/* Of scalars, and not too many: it is compared with each answer. */
+static bool is_wanted_body(const char *text)
+{
+    const char *why;
+    const struct sbx_json_api *json = json_table();
+    size_t len = strnlen(text, HEALTH_BODY_MAX + 1), count = 0;
+    sbx_json *object = len <= HEALTH_BODY_MAX ? json->parse(text, len, &why) : NULL;
+    bool good = object && json->type(object) == SBX_JSON_OBJECT;
+    const sbx_json *value;
+    for (; good && json->member(object, count, &value); count++)
+        good = count < HEALTH_BODY_MEMBERS && json->type(value) != SBX_JSON_OBJECT &&
+               json->type(value) != SBX_JSON_ARRAY;
+    json->free(object);
+    return good;
+}
+
+static bool is_health_path(const char *path)
+{
+    size_t len = strnlen(path, HEALTH_PATH_MAX + 1);
+    for (size_t i = 0; i < len; i++)
+        if (path[i] <= 0x20 || path[i] >= 0x7f)
+            return false;
+    return len <= HEALTH_PATH_MAX && (len == 0 || path[0] == '/');
+}
+
+static void replace(char **at, const char *text)
+{
+    free(*at);
+    *at = text ? strdup(text) : NULL;
+    if (text && !*at)
+        abort();
+}
+
+static void health_check(struct sbx_backend *abi, const char *path, const char *body_json)
+{
+    struct backend *backend = host_enter(abi, "health_check");
+    if (!backend)
+        return;
+    if (backend->opened)
+        instance_complain(backend, NULL, "the plugin called health_check() outside of open(); ignored");
+    else if (path && !is_health_path(path))
+        instance_complain(backend, NULL,
+                          "the plugin's path for health checks is neither empty nor a path that begins with "
+                          "'/', of at most %d visible ASCII characters; ignored",
+                          HEALTH_PATH_MAX);
+    else if (body_json && !is_wanted_body(body_json))
+        instance_complain(backend, NULL,
+                          "the plugin's body for health checks is no JSON object of at most %d bytes and %d "
+                          "members that are no objects and no arrays; ignored",
+                          HEALTH_BODY_MAX, HEALTH_BODY_MEMBERS);
+    else {
+        replace(&backend->health_path, path);
+        replace(&backend->health_body, body_json);
+    }
+}
+
 static void progress(struct sbx_backend *abi, sbx_op op)
 {
     struct backend *backend = host_enter(abi, "progress");
@@ -199,6 +257,7 @@ const struct sbx_host *host_table(void)
         .progress = progress,
         .log_enabled = host_log_enabled,
         .instance_alive = instance_alive,
+        .health_check = health_check,
     };
     if (!table.json)
         table.json = json_table();

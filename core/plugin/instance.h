@@ -78,6 +78,8 @@ struct backend {
     struct sbx_error why_unavailable;
     enum sbx_on_shutdown on_shutdown;
     char id_prefix[BACKEND_ID_PREFIX_MAX + 1];
+    char *health_path; /* given in open(); NULL: the plugin's own */
+    char *health_body; /* likewise; NULL: any */
     struct log_gate gate;
     struct backend *next; /* in its set's list of retired ones */
 };

@@ -1,6 +1,7 @@
 /* sandbox/health.c: see health.h. Owns the timers and checks; what a result means for the status is
  * status.c's. */
 #include "sandbox/internal.h"
+#include "sandbox/readiness.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -252,9 +253,9 @@ static void answered(struct sandbox *sandbox)
 
 static void check_done(void *arg, const struct sbx_error *err, int status, const void *body, size_t len)
 {
-    (void)body;
-    (void)len;
     struct sandbox *sandbox = arg;
+    const char *wanted = home_health_body(sandbox->home);
+    char reason[READINESS_WHY_SIZE];
     transfer_ended(sandbox);
     if (err && sandbox->health.answered && strcmp(err->code, SBX_CODE_INTERNAL) == 0) {
         /* It was not asked, for want of a descriptor here: that says nothing about it. */
@@ -263,8 +264,9 @@ static void check_done(void *arg, const struct sbx_error *err, int status, const
     } else if (err) {
         fail(sandbox, err->message);
     } else if (status < 200 || status > 299) {
-        char reason[64];
         snprintf(reason, sizeof reason, "it answered with status %d", status);
+        fail(sandbox, reason);
+    } else if (wanted && !readiness_holds(wanted, body, len, reason)) {
         fail(sandbox, reason);
     } else {
         answered(sandbox);
@@ -303,8 +305,11 @@ static void check(struct sandbox *sandbox)
     uint64_t timeout_ms = CHECK_TIMEOUT_MS;
     if (!health->answered && !health->timed_out && startup_left_ms(sandbox) < timeout_ms)
         timeout_ms = startup_left_ms(sandbox) + 1;
-    struct client_request request = {
-        .url = url, .timeout_ms = (uint32_t)timeout_ms, .no_reuse = true, .discard_body = true};
+    struct client_request request = {.url = url,
+                                     .timeout_ms = (uint32_t)timeout_ms,
+                                     .max_body = READINESS_BODY_MAX,
+                                     .no_reuse = true,
+                                     .discard_body = !home_health_body(sandbox->home)};
     struct sbx_error err;
     sandbox->service->stats.health_checks++;
     health->transfer = client_start(sandbox->service->deps.client, &request, &handler, sandbox, &err);

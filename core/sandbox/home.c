@@ -169,6 +169,16 @@ const char *home_health_path(const struct home *home)
     return home->backend ? backend_default_health_path(home->backend) : NULL;
 }
 
+/* A body that the plugin wants is that of its own path. */
+const char *home_health_body(const struct home *home)
+{
+    if (home->settings && home->settings->health_body_given)
+        return home->settings->health_check_body;
+    const char *path = home_health_path(home);
+    const char *usual = home->backend ? backend_default_health_path(home->backend) : NULL;
+    return path && usual && strcmp(path, usual) == 0 ? backend_default_health_body(home->backend) : NULL;
+}
+
 uint32_t home_max_sandboxes(const struct home *home)
 {
     if (home->settings && home->settings->max_sandboxes_given)

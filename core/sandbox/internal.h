@@ -5,7 +5,8 @@
  *   operate.c  what is to be done, one operation at a time       observe.c  what backends report
  *   home.c     a backend as the service keeps it, its listings   quota.c    room under max_sandboxes
  *   wait.c     who waits for a change                            record.c   what is kept on disk
- *   health.c   is the agent server answering                     specs.c    what can be started
+ *   health.c   is the agent server answering                     readiness.c  does its answer say that it is ready
+ *   specs.c    what can be started
  */
 #ifndef SANDBOX_INTERNAL_H
 #define SANDBOX_INTERNAL_H
@@ -52,6 +53,7 @@ void home_list(struct home *home, uint32_t timeout_ms);
 void home_refresh_silent(struct home *home, const char *what, const struct sbx_error *why);
 void home_destroy(struct home *home);
 const char *home_health_path(const struct home *home); /* NULL: no checks */
+const char *home_health_body(const struct home *home); /* as JSON text; NULL: any body is good */
 uint32_t home_max_sandboxes(const struct home *home);  /* 0: no limit */
 uint32_t home_startup_timeout_ms(const struct home *home);
 /* -1 with err (may be NULL) filled in when nothing can be asked of it now. */

@@ -306,6 +306,14 @@ struct sbx_host {
      * What bears its id is its own then. No is no proof that there is none elsewhere. */
     int (*instance_alive)(const char *instance_id);
 
+    /* In open() only: how the host finds out that a sandbox of this backend is ready, where an option decides that.
+     * `path`: as health_check_path of struct sbx_plugin, of at most 1,023 bytes, and counts in its place; null: that
+     * one counts; "": no agent server. `body_json`: a JSON object of at most 16 members whose values are no objects
+     * and no arrays. An answer is good when it is a JSON object that has all of them with the same values. Null: any
+     * answer with a status of 2xx is good. Copies are kept. The operator's health_check_path and health_check_body
+     * replace both; `body_json` is left out where the operator gives another path. */
+    void (*health_check)(struct sbx_backend *backend, const char *path, const char *body_json);
+
     /* 1.2 ends here */
 };
 

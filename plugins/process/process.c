@@ -142,6 +142,8 @@ static void open_backend(struct sbx_backend *public, const struct sbx_backend_co
     backend->environment = command_environment(&backend->options, config->public_url);
     backend->supervisor = supervisor_path(config->plugin_path);
     public->self = backend;
+    if (SBX_HAS(host, health_check)) /* an agent server that says "not initialized" is not ready */
+        host->health_check(public, NULL, "{\"status\":\"ok\"}");
     opening->backend = backend;
     opening->op = op;
     opening->state_dir = strdup(config->state_dir);

@@ -110,6 +110,31 @@ def test_an_agent_that_is_never_ready_times_out_with_its_tail(make_daemon):
     assert failed["session_api_key"] is None
 
 
+def test_an_answer_that_does_not_say_ok_is_not_ready(make_daemon, tmp_path):
+    body = tmp_path / "alive"
+    body.write_text('{"status": "not initialized"}')
+    daemon = make_daemon()
+    daemon.local["startup_timeout"] = f"{2 * SLOWER}s"
+    daemon.add_spec("odd", command=["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(tmp_path),
+                                    "{port}"])
+    daemon.write()
+    daemon.start()
+    sandbox = daemon.start_sandbox("odd", wait="1s", status=None)
+    failed = daemon.wait_status(sandbox["id"], "ERROR")
+    assert failed["error"]["code"] == "HEALTH_TIMEOUT"
+    assert failed["error"]["message"].endswith(
+        'health_check_body wants another "status" in its answer than \'{"status": "not initialized"}\''), failed
+    body.write_text('{"status": "ok", "since": 5}')
+    daemon.wait_status(sandbox["id"], "RUNNING")
+    body.write_text("OK")
+    assert "is no JSON object, as health_check_body wants one, but 'OK'" in daemon.wait_status(
+        sandbox["id"], "ERROR")["error"]["message"]
+    daemon.local["health_check_body"] = None  # an agent server of another make
+    daemon.write()
+    daemon.reload()
+    daemon.wait_status(sandbox["id"], "RUNNING")
+
+
 def test_an_agent_that_stops_answering_and_recovers(daemon):
     sandbox = daemon.start_sandbox()
     with Client(url_of(sandbox)) as client:

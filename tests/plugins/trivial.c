@@ -3,7 +3,7 @@
  * Well-behaved, and as cheap as can be: what a sandbox costs with it is what the daemon itself costs. Its
  * options: `delay` (milliseconds that a start takes), `url` (which every sandbox reports as AGENT_SERVER),
  * `agent_url` (where the daemon is to ask for its health), `session_key` (that every sandbox gets instead of the
- * host's), `id_prefix` (of its sandboxes' ids), `start_error` (a code: every start fails with it), `unavailable` (a sentence: it says so at once), `log_lines` (how many lines of
+ * host's), `id_prefix` (of its sandboxes' ids), `health_path` and `health_body` (that it gives in open()), `start_error` (a code: every start fails with it), `unavailable` (a sentence: it says so at once), `log_lines` (how many lines of
  * output a sandbox has) and `on_shutdown` (keep, pause, stop, remove). */
 #include <sandboxd/backend.h>
 
@@ -386,6 +386,8 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
         {"url", SBX_JSON_STRING, "must be a URL"},
         {"agent_url", SBX_JSON_STRING, "must be a URL"},
         {"session_key", SBX_JSON_STRING, "must be a key"},
+        {"health_path", SBX_JSON_STRING, "must be a path"},
+        {"health_body", SBX_JSON_STRING, "must be a JSON object as text"},
         {"id_prefix", SBX_JSON_STRING, "must be at most 63 letters, digits, '-', '_' and '.'"},
         {"start_error", SBX_JSON_STRING, "must be an error code"},
         {"unavailable", SBX_JSON_STRING, "must be a sentence"},
@@ -403,7 +405,9 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
             k++;
         const char *wrong = NULL;
         if (k == sizeof known / sizeof known[0])
-            wrong = "there is no such option; known are delay, url, agent_url, session_key, id_prefix, "
+            wrong = "there is no such option; known are delay, url, agent_url, session_key, health_path, "
+                    "health_body, "
+                    "id_prefix, "
                     "start_error, "
                     "unavailable, log_lines and on_shutdown";
         else if (json->type(value) != known[k].type ||
@@ -436,6 +440,9 @@ static void open_backend(struct sbx_backend *backend, const struct sbx_backend_c
              json->string(json->get(options, "agent_url"), ""));
     snprintf(self->session_key, sizeof self->session_key, "%s",
              json->string(json->get(options, "session_key"), ""));
+    if (SBX_HAS(host, health_check))
+        host->health_check(backend, json->string(json->get(options, "health_path"), NULL),
+                           json->string(json->get(options, "health_body"), NULL));
     host->id_prefix(backend, json->string(json->get(options, "id_prefix"), ""));
     snprintf(self->start_error, sizeof self->start_error, "%s",
              json->string(json->get(options, "start_error"), ""));

@@ -366,6 +366,19 @@ static void backends_and_specs_are_checked(void **state)
          "for no "
          "checks, got alive\n"
          "f:2:66: backends.local.health_interval: must be at least 10ms, got 0"},
+        {"backends:\n  local: {plugin: p, health_check_body: ok}\n",
+         "f:2:22: backends.local.health_check_body: must be a mapping such as {status: ok}, or null, got ok"},
+        {"backends:\n  local: {plugin: p, health_check_body: {a: {b: 1}, c: [1], d: .inf}}\n",
+         "f:2:42: backends.local.health_check_body.a: must be text, a number, true, false or null, got a "
+         "mapping\n"
+         "f:2:53: backends.local.health_check_body.c: must be text, a number, true, false or null, got a "
+         "list"},
+        {"backends:\n  local: {plugin: p, health_check_body: {d: .inf}}\n",
+         "f:2:42: backends.local.health_check_body.d: must be a finite number; quote it where text is meant"},
+        {"backends:\n  local: {plugin: p, health_check_path: null, health_check_body: {a: 1}}\n",
+         "f:2:47: backends.local.health_check_body: is never looked at, since health_check_path is null: "
+         "leave "
+         "one of the two out"},
         {"backends:\n  a: {plugin: p}\n  b: {plugin: p}\n",
          "f:1:1: default_backend: is missing: where there are several backends, it names one of them"},
         {"backends:\n  local: 5\ndefault_backend: loca\nspecs: [{id: a, backend: local}]\n",

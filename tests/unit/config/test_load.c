@@ -118,7 +118,10 @@ static void every_value_goes_where_it_belongs(void **state)
               "backends:\n"
               "  a.b-c_1: {plugin: ./p.so, max_sandboxes: 5, over_limit: reject, health_check_path: null,\n"
               "            health_interval: 1, startup_timeout: 1m}\n"
-              "  z: {plugin: p, health_check_path: /alive}\n"
+              "  z: {plugin: p, health_check_path: /alive, health_check_body: {status: ok, n: 1, t: true,\n"
+              "      s: \"1\", z: null}}\n"
+              "  n: {plugin: p, health_check_body: null}\n"
+              "  e: {plugin: p, health_check_body: {}}\n"
               "default_backend: z\n"
               "specs:\n"
               "- id: image:1\n"
@@ -165,6 +168,14 @@ static void every_value_goes_where_it_belongs(void **state)
     assert_int_equal(backend->health_interval_ms, 1000);
     assert_int_equal(backend->startup_timeout_ms, 60000);
     assert_string_equal(config_find_backend(config, "z")->health_check_path, "/alive");
+    assert_string_equal(config_find_backend(config, "z")->health_check_body,
+                        "{\"status\":\"ok\",\"n\":1,\"t\":true,\"s\":\"1\",\"z\":null}");
+    assert_true(config_find_backend(config, "z")->health_body_given);
+    assert_true(config_find_backend(config, "n")->health_body_given);
+    assert_null(config_find_backend(config, "n")->health_check_body);
+    assert_true(config_find_backend(config, "e")->health_body_given);
+    assert_null(config_find_backend(config, "e")->health_check_body);
+    assert_false(backend->health_body_given);
     assert_null(config_find_backend(config, "y"));
     const struct config_spec *spec = config_find_spec(config, "image:1");
     assert_string_equal(spec->backend, "a.b-c_1");

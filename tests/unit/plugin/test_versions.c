@@ -184,6 +184,37 @@ static void a_prefix_of_ids_is_kept_with_its_instance(void **state)
     backend_unref(before);
 }
 
+static void how_readiness_is_found_out_is_kept_with_its_instance(void **state)
+{
+    struct harness *harness = *state;
+    struct backend *before = backend_ref(trivial(harness, "{}"));
+    assert_null(backend_default_health_path(before));
+    assert_null(backend_default_health_body(before));
+    struct backend *backend =
+        trivial(harness, "{\"health_path\": \"/alive\", \"health_body\": \"{\\\"status\\\":\\\"ok\\\"}\"}");
+    assert_string_equal(backend_default_health_path(backend), "/alive");
+    assert_string_equal(backend_default_health_body(backend), "{\"status\":\"ok\"}");
+    backend = trivial(harness, "{\"health_path\": \"\"}");
+    assert_null(backend_default_health_path(backend));
+    static const char *const wrong[] = {
+        "{\"health_path\": \"alive\"}",
+        "{\"health_path\": \"/a b\"}",
+        "{\"health_body\": \"[]\"}",
+        "{\"health_body\": \"{'a': 1}\"}",
+        "{\"health_body\": \"{\\\"a\\\":{}}\"}",
+        "{\"health_body\": \"{\\\"a\\\":[]}\"}",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        backend = trivial(harness, wrong[i]);
+        assert_null(backend_default_health_path(backend));
+        assert_null(backend_default_health_body(backend));
+    }
+    assert_true(harness_logged(harness, "the plugin's path for health checks is neither empty nor"));
+    assert_true(harness_logged(harness, "the plugin's body for health checks is no JSON object of at most"));
+    assert_null(backend_default_health_path(before));
+    backend_unref(before);
+}
+
 static void a_start_that_gets_on_may_take_longer_than_its_timeout(void **state)
 {
     struct harness *harness = *state;
@@ -232,6 +263,7 @@ int main(void)
         TEST(a_key_that_the_technology_chose_is_passed_on),
         TEST(what_never_ran_is_told_of_what_has_ended_alone),
         TEST(an_image_is_asked_for_where_the_plugin_can_tell),
+        TEST(how_readiness_is_found_out_is_kept_with_its_instance),
         TEST(a_prefix_of_ids_is_kept_with_its_instance),
         TEST(a_start_that_gets_on_may_take_longer_than_its_timeout),
         TEST(any_thread_is_told_whether_a_line_would_be_written),

@@ -96,6 +96,10 @@ const char *backend_default_health_path(const struct backend *backend)
 {
     return backend->health_path;
 }
+const char *backend_default_health_body(const struct backend *backend)
+{
+    return backend->health_body;
+}
 uint32_t backend_default_max_sandboxes(const struct backend *backend)
 {
     (void)backend;
@@ -424,6 +428,7 @@ int store_load_sandboxes(struct store *store, void (*each)(void *arg, const stru
 
 struct client_transfer {
     char url[128];
+    bool discard_body;
     const struct client_handler *handler;
     void *arg;
     struct client_transfer *next;
@@ -438,6 +443,7 @@ struct client_transfer *client_start(struct client *client, const struct client_
     struct client_transfer *transfer = calloc(1, sizeof *transfer);
     snprintf(transfer->url, sizeof transfer->url, "%s", request->url);
     transfer->handler = handler;
+    transfer->discard_body = request->discard_body;
     transfer->arg = arg;
     transfer->next = transfers;
     transfers = transfer;
@@ -468,14 +474,30 @@ static struct client_transfer *find_transfer(const char *url)
     return NULL;
 }
 
-void agent_answer(struct world *world, const char *sandbox, int status)
+static struct client_transfer *take_transfer(struct world *world, const char *sandbox)
 {
     char url[128];
-    snprintf(url, sizeof url, "http://agent/%s%s", sandbox, world->backend.health_path);
+    snprintf(url, sizeof url, "http://agent/%s%s", sandbox,
+             world->asked_path ? world->asked_path : world->backend.health_path);
     struct client_transfer *transfer;
     while (!(transfer = find_transfer(url)))
         event_base_loop(loop_base(world->loop), EVLOOP_ONCE); /* its check is on a timer */
     unlink_transfer(transfer);
+    return transfer;
+}
+
+void agent_answer_body(struct world *world, const char *sandbox, const char *body)
+{
+    struct client_transfer *transfer = take_transfer(world, sandbox);
+    assert_int_equal(transfer->discard_body, body == NULL);
+    transfer->handler->done(transfer->arg, NULL, 200, body, body ? strlen(body) : 0);
+    free(transfer);
+    world_turn(world);
+}
+
+void agent_answer(struct world *world, const char *sandbox, int status)
+{
+    struct client_transfer *transfer = take_transfer(world, sandbox);
     struct sbx_error refused;
     error_set(&refused, SBX_ERR_UNAVAILABLE, status == AGENT_NOT_ASKED ? SBX_CODE_INTERNAL : "X",
               "no connection");

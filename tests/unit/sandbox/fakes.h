@@ -7,7 +7,7 @@
 
 struct backend {
     const char *name;
-    const char *health_path;
+    const char *health_path, *health_body;
     enum sbx_on_shutdown on_shutdown;
     bool down, has_logs, isolates;
     char id_prefix[32];
@@ -33,7 +33,8 @@ struct world {
     struct config_backend settings;
     struct config_spec spec;
     struct backend backend, replaced;
-    bool prepared; /* the first generation */
+    const char *asked_path; /* where agents are asked; NULL: at the backend's own health_path */
+    bool prepared;          /* the first generation */
 };
 
 struct world *world_create(uint32_t max_sandboxes, enum over_limit over_limit);
@@ -80,5 +81,7 @@ void store_seed(const char *id, const char *owner, bool begun, bool deleting, co
 enum { AGENT_NOT_ASKED = -1 }; /* the daemon had no descriptor for it */
 /* Answers the health check of a sandbox, once it was asked; status 0: refused. */
 void agent_answer(struct world *world, const char *sandbox_url, int status);
+/* With 200 and this body; NULL: its head alone was wanted. */
+void agent_answer_body(struct world *world, const char *sandbox_url, const char *body);
 
 #endif

@@ -374,6 +374,62 @@ static void health_makes_it_running_failing_twice_an_error_and_back(void **state
     world_destroy(world);
 }
 
+static void an_answer_with_another_body_is_not_ready(void **state)
+{
+    (void)state;
+    struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
+    world->backend.health_path = "/alive";
+    world->backend.health_body = "{\"status\":\"ok\"}";
+    world_begin(world);
+    flight_end(world, flight_find("list", NULL), NULL);
+    char id[64];
+    start_one(world, id);
+    agent_answer_body(world, id, "{\"status\":\"not initialized\"}");
+    assert_null(flight_find("confirm", id));
+    agent_answer_body(world, id, "{\"status\":\"ok\",\"more\":1}");
+    flight_end(world, flight_find("confirm", id), NULL);
+    assert_int_equal(get(world, id)->status, SANDBOX_RUNNING);
+    agent_answer_body(world, id, "");
+    agent_answer_body(world, id, "OK");
+    assert_int_equal(get(world, id)->status, SANDBOX_ERROR);
+    assert_string_equal(get(world, id)->failure->error.message,
+                        "it stopped answering its health check: its answer is no JSON object, as "
+                        "health_check_body wants one, but 'OK'");
+    agent_answer_body(world, id, "{\"status\":\"ok\"}");
+    assert_int_equal(get(world, id)->status, SANDBOX_RUNNING);
+    world_destroy(world);
+}
+
+/* The plugin's body is that of its own path, and the operator's is that of every path. */
+static void the_operator_has_the_last_word_on_the_body(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *body, *answer; /* "-": not given */
+    } rows[] = {
+        {"-", "-", "{\"own\":1}"}, {"/alive", "-", "{\"own\":1}"},  {"/ready", "-", NULL},
+        {"-", NULL, NULL},         {"-", "{\"a\":2}", "{\"a\":2}"}, {"/ready", "{\"a\":2}", "{\"a\":2}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
+        bool path = strcmp(rows[i].path, "-") != 0, body = !rows[i].body || strcmp(rows[i].body, "-") != 0;
+        world->backend.health_path = "/alive";
+        world->backend.health_body = "{\"own\":1}";
+        world->settings.health_path_given = path;
+        world->settings.health_check_path = path ? rows[i].path : NULL;
+        world->settings.health_body_given = body;
+        world->settings.health_check_body = body ? rows[i].body : NULL;
+        world_begin(world);
+        flight_end(world, flight_find("list", NULL), NULL);
+        char id[64];
+        start_one(world, id);
+        world->asked_path = path ? rows[i].path : NULL;
+        agent_answer_body(world, id, rows[i].answer);
+        assert_non_null(flight_find("confirm", id));
+        world_destroy(world);
+    }
+}
+
 static void a_sandbox_that_is_reached_elsewhere_since_is_asked_there_and_goes_on_running(void **state)
 {
     (void)state;
@@ -510,6 +566,8 @@ int main(void)
         cmocka_unit_test(a_restart_finds_everything_again),
         cmocka_unit_test(an_unreachable_backend_refuses_and_its_sandboxes_say_why),
         cmocka_unit_test(health_makes_it_running_failing_twice_an_error_and_back),
+        cmocka_unit_test(an_answer_with_another_body_is_not_ready),
+        cmocka_unit_test(the_operator_has_the_last_word_on_the_body),
         cmocka_unit_test(a_sandbox_that_is_reached_elsewhere_since_is_asked_there_and_goes_on_running),
         cmocka_unit_test(the_first_generation_waits_for_first_checks_so_that_first_reads_are_true),
         cmocka_unit_test(another_program_on_its_port_does_not_make_it_running),
