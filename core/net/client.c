@@ -407,6 +407,7 @@ static int prepare(struct client_transfer *t, const struct client_request *reque
     t->connect_timeout_ms = request_connect_timeout_ms(request);
     t->idle_timeout_ms = streamed ? request->idle_timeout_ms : 0;
     t->discard_body = request->discard_body;
+    t->cut_short = request->cut_short;
     t->max_body = request->max_body ? request->max_body : DEFAULT_MAX_BODY;
     t->head = buffer_init(2 * TRANSFER_HEAD_MAX);
     t->body = buffer_init(streamed ? TRANSFER_HIGH_WATER + CURL_MAX_WRITE_SIZE : t->max_body);

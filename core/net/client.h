@@ -29,12 +29,13 @@ struct client_request {
     const void *body;           /* copied; NULL: none */
     size_t body_len;
     const char *body_file; /* instead of `body`: a regular file, sent as it is, by any method but HEAD */
-    uint32_t connect_timeout_ms;                /* 0: 5 s */
-    uint32_t timeout_ms;                        /* whole call; 0: 30 s, or none when streamed */
-    uint32_t idle_timeout_ms;                   /* streamed: no byte for so long fails; 0: never */
-    size_t max_body;                            /* collected answers; 0: 1 MiB. More is a failure */
-    bool no_reuse;                              /* a connection of its own, closed after (health checks) */
-    bool discard_body;                          /* only the status matters: done() at once after the head */
+    uint32_t connect_timeout_ms; /* 0: 5 s */
+    uint32_t timeout_ms;         /* whole call; 0: 30 s, or none when streamed */
+    bool cut_short;           /* timeout_ms is what was left of a longer limit: a failure does not name it */
+    uint32_t idle_timeout_ms; /* streamed: no byte for so long fails; 0: never */
+    size_t max_body;          /* collected answers; 0: 1 MiB. More is a failure */
+    bool no_reuse;            /* a connection of its own, closed after (health checks) */
+    bool discard_body;        /* only the status matters: done() at once after the head */
     const char *ca_file, *cert_file, *key_file; /* NULL: system's trust, no client certificate */
 };
 

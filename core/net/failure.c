@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool refused(struct sbx_error *err, const char *name, const char *text)
@@ -44,16 +45,18 @@ static bool timed_out(const struct client_transfer *t, struct sbx_error *err)
 {
     curl_off_t connected_us = 0;
     curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
-    if (t->head_complete)
-        error_set(err, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
-                  "%s: began to answer, but did not finish within %u ms", t->name, t->timeout_ms);
-    else if (connected_us > 0)
-        error_set(err, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
-                  "%s: took the request, but did not answer within %u ms", t->name, t->timeout_ms);
-    else
-        error_set(err, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT, "%s: no connection within %u ms", t->name,
-                  t->timeout_ms && t->timeout_ms < t->connect_timeout_ms ? t->timeout_ms
-                                                                         : t->connect_timeout_ms);
+    bool connected = connected_us > 0 || t->head_complete;
+    uint32_t limit = t->timeout_ms && (connected || t->timeout_ms < t->connect_timeout_ms)
+                         ? t->timeout_ms
+                         : t->connect_timeout_ms;
+    char within[48] = "in the time that was left";
+    if (!t->cut_short || limit != t->timeout_ms)
+        snprintf(within, sizeof within, "within %u ms", limit);
+    error_set(err, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
+              t->head_complete ? "%s: began to answer, but did not finish %s"
+              : connected      ? "%s: took the request, but did not answer %s"
+                               : "%s: no connection %s",
+              t->name, within);
     return true;
 }
 

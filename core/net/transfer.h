@@ -51,7 +51,7 @@ struct client_transfer {
 
     uint32_t timeout_ms, connect_timeout_ms, idle_timeout_ms;
     size_t max_body;
-    bool discard_body;
+    bool discard_body, cut_short;
 
     /* The answer so far. Written in curl's callbacks, told by `task`. */
     struct buffer head; /* the header lines, each with its zero byte; kept only where wanted */

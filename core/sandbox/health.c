@@ -118,6 +118,12 @@ static void cancel_under_way(struct sandbox *sandbox)
     health->tail = NULL;
 }
 
+static void forget_reason(struct health *health)
+{
+    free(health->reason);
+    health->reason = NULL;
+}
+
 /* ---- it did not come up in time ---- */
 
 static bool tail_data(void *arg, const void *bytes, size_t len)
@@ -165,8 +171,8 @@ static void fetch_tail(struct sandbox *sandbox)
     sandbox->health.tail = backend_logs(backend, &logs, TAIL_TIMEOUT_MS, tail_data, tail_done, sandbox);
 }
 
-/* `reason` is what the last check failed with. It is in ERROR once the tail is there: who waits gets both. */
-static void time_out(struct sandbox *sandbox, const char *reason)
+/* It is in ERROR once the tail is there: who waits gets both. */
+static void time_out(struct sandbox *sandbox)
 {
     struct sbx_error err;
     if (sandbox->health.tail)
@@ -179,7 +185,7 @@ static void time_out(struct sandbox *sandbox, const char *reason)
         error_set(
             &err, SBX_ERR_TIMEOUT, SBX_CODE_HEALTH_TIMEOUT,
             "it runs, but did not answer %s with success within %u %s (startup_timeout); the last time: %s",
-            home_health_path(sandbox->home), limit, unit, reason);
+            home_health_path(sandbox->home), limit, unit, sandbox->health.reason);
     else
         error_set(&err, SBX_ERR_TIMEOUT, SBX_CODE_HEALTH_TIMEOUT,
                   "its backend did not have it running within %u %s (startup_timeout)", limit, unit);
@@ -198,7 +204,7 @@ static void first_is_over(struct sandbox *sandbox)
         service_check_prepared(sandbox->service);
 }
 
-static void fail(struct sandbox *sandbox, const char *reason)
+static void failed(struct sandbox *sandbox, const char *reason)
 {
     struct health *health = &sandbox->health;
     sandbox->service->stats.health_failures++;
@@ -209,10 +215,30 @@ static void fail(struct sandbox *sandbox, const char *reason)
         sandbox_set_failure(sandbox, &err, -1, NULL);
         sandbox_refresh(sandbox);
     } else if (!health->answered && !health->timed_out && startup_left_ms(sandbox) == 0) {
-        time_out(sandbox, reason);
+        time_out(sandbox);
     }
     arm(sandbox);
     first_is_over(sandbox);
+}
+
+static void fail(struct sandbox *sandbox, const char *reason)
+{
+    struct health *health = &sandbox->health;
+    if (!health->answered && !health->timed_out) {
+        forget_reason(health);
+        if (!(health->reason = strdup(reason)))
+            abort();
+    }
+    failed(sandbox, reason);
+}
+
+/* The start's time was over before the check's: that it did not answer says less than what came before. */
+static void fail_cut_short(struct sandbox *sandbox, const char *reason)
+{
+    if (sandbox->health.reason)
+        failed(sandbox, reason);
+    else
+        fail(sandbox, reason);
 }
 
 static void succeed(struct sandbox *sandbox)
@@ -222,6 +248,7 @@ static void succeed(struct sandbox *sandbox)
     health->answered = true;
     health->moved = health->timed_out = false;
     health->failures = 0;
+    forget_reason(health);
     if (!was_good)
         sandbox_refresh(sandbox);
     arm(sandbox);
@@ -261,6 +288,8 @@ static void check_done(void *arg, const struct sbx_error *err, int status, const
         /* It was not asked, for want of a descriptor here: that says nothing about it. */
         arm(sandbox);
         first_is_over(sandbox);
+    } else if (err && err->kind == SBX_ERR_TIMEOUT && sandbox->health.cut_short) {
+        fail_cut_short(sandbox, err->message);
     } else if (err) {
         fail(sandbox, err->message);
     } else if (status < 200 || status > 299) {
@@ -303,10 +332,12 @@ static void check(struct sandbox *sandbox)
     if (asprintf(&url, "%s%s", base, path) < 0)
         abort();
     uint64_t timeout_ms = CHECK_TIMEOUT_MS;
-    if (!health->answered && !health->timed_out && startup_left_ms(sandbox) < timeout_ms)
+    health->cut_short = !health->answered && !health->timed_out && startup_left_ms(sandbox) < timeout_ms;
+    if (health->cut_short)
         timeout_ms = startup_left_ms(sandbox) + 1;
     struct client_request request = {.url = url,
                                      .timeout_ms = (uint32_t)timeout_ms,
+                                     .cut_short = health->cut_short,
                                      .max_body = READINESS_BODY_MAX,
                                      .no_reuse = true,
                                      .discard_body = !home_health_body(sandbox->home)};
@@ -386,5 +417,6 @@ void health_end(struct sandbox *sandbox)
     cancel_under_way(sandbox);
     health->answered = health->moved = health->timed_out = false;
     health->failures = 0;
+    forget_reason(health);
     first_is_over(sandbox);
 }

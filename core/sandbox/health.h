@@ -24,11 +24,13 @@ struct health {
     struct backend_operation *confirm; /* is it this sandbox that answered? or NULL */
     struct backend_operation *tail;    /* the log's end is being fetched, or NULL */
     uint64_t since_us;                 /* of the start that is watched */
-    unsigned failures;                 /* in a row, since it last answered */
-    bool first;                        /* no check of that start has ended yet */
-    bool answered;                     /* since that start */
-    bool moved;                        /* and it is reached elsewhere since, where nobody has answered yet */
-    bool timed_out;                    /* it did not answer within startup_timeout */
+    char *reason;      /* of a check since that start that failed, the best to be told; or NULL */
+    unsigned failures; /* in a row, since it last answered */
+    bool cut_short;    /* the check under way ends with startup_timeout, and not with its own */
+    bool first;        /* no check of that start has ended yet */
+    bool answered;     /* since that start */
+    bool moved;        /* and it is reached elsewhere since, where nobody has answered yet */
+    bool timed_out;    /* it did not answer within startup_timeout */
 };
 
 void health_init(struct sandbox *sandbox);

@@ -51,6 +51,7 @@ struct api_call {
     bool dropped; /* cancelled while it was parsed or failing, which frees it */
     unsigned attempts;
     uint32_t timeout_ms; /* of this attempt */
+    bool cut_short;      /* it ends with the call's deadline, before the option `timeout` would end it */
     int status;
     uint64_t retry_after_ms;
     struct sbx_error error;
@@ -227,7 +228,13 @@ static void take_body(struct api_call *call, const void *body, size_t len)
 static void take_failure(struct api_call *call, const struct sbx_error *why)
 {
     struct sbx_error *error = &call->error;
-    if (why->kind == SBX_ERR_TIMEOUT)
+    bool cut_short = why->kind == SBX_ERR_TIMEOUT && call->cut_short;
+    if (cut_short && call->attempts == 1)
+        failure_set(error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
+                    "the runtime API did not answer %s in the time that was left for it", call->what);
+    else if (cut_short)
+        (void)error; /* it stays: what an attempt that had its time met with says more */
+    else if (why->kind == SBX_ERR_TIMEOUT)
         failure_set(error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
                     "the runtime API did not answer %s within %" PRIu32 " ms", call->what, call->timeout_ms);
     else if (why->kind == SBX_ERR_REFUSED)
@@ -320,9 +327,11 @@ static void on_queued_too_long(void *arg)
     struct api_call *call = arg;
     call->timer = 0;
     leave_queue(call);
-    failure_set(&call->error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
-                "%s was not sent in time: all %" PRIu64 " requests that max_in_flight allows were under way",
-                call->what, call->api->options->max_in_flight);
+    if (call->attempts == 0) /* else it is told what the last attempt met with */
+        failure_set(&call->error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
+                    "%s was not sent in time: all %" PRIu64
+                    " requests that max_in_flight allows were under way",
+                    call->what, call->api->options->max_in_flight);
     call->error.retryable = 1;
     answer(call, &call->error, NULL);
 }
@@ -352,6 +361,7 @@ static void begin(struct api_call *call)
     const struct options *options = api->options;
     uint64_t now = api->host->now_ms(), left = call->deadline_ms > now ? call->deadline_ms - now : 0;
     uint64_t timeout = left < options->timeout_ms ? left : options->timeout_ms;
+    call->cut_short = left < options->timeout_ms;
     call->timeout_ms = timeout > LEAST_ATTEMPT_MS ? (uint32_t)timeout : LEAST_ATTEMPT_MS;
     call->stage = STAGE_RUNNING;
     call->attempts++;

@@ -31,6 +31,7 @@ struct engine_call {
     bool answered; /* its last callback runs */
     bool dropped;  /* cancelled while `failure` was on its way, which frees it */
     uint32_t timeout_ms;
+    bool cut_short;
     int status;
     enum content content;
     struct bytes refusal; /* a stream's, when its status is none of success */
@@ -85,6 +86,9 @@ static void timed_out(const struct engine_call *call, struct sbx_error *error, c
                     call->status ? "the engine's answer to %s did not go on: %s"
                                  : "the engine did not answer %s: %s",
                     call->what, words);
+    else if (call->cut_short)
+        failure_set(error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
+                    "the engine did not answer %s in the time that was left for it", call->what);
     else
         failure_set(error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
                     ms % 1000 == 0 ? "the engine did not answer %s within %" PRIu32 " s"
@@ -333,6 +337,7 @@ struct engine_call *engine_call(struct engine *engine, const struct engine_reque
     struct engine_call *call = call_new(engine, request, arg);
     call->done = done;
     call->timeout_ms = request->timeout_ms ? request->timeout_ms : DEFAULT_TIMEOUT_MS;
+    call->cut_short = request->cut_short;
     call_begin(call, request);
     return call;
 }

@@ -36,8 +36,9 @@ struct engine_request {
     const struct sbx_json *body; /* borrowed for the call; NULL: none */
     const char *header;          /* one more header, "X-Registry-Auth: …"; NULL: none */
     uint32_t timeout_ms;         /* whole answers: of the call, 0: 30 s. Streams: without a byte, 0: never */
-    uint32_t max_body;           /* of a whole answer; 0: 1 MiB */
-    bool unversioned;            /* no version in front: for GET /version and GET /_ping */
+    bool cut_short;    /* timeout_ms is what was left for more than this call: an error does not name it */
+    uint32_t max_body; /* of a whole answer; 0: 1 MiB */
+    bool unversioned;  /* no version in front: for GET /version and GET /_ping */
 };
 
 /* `error` NULL: the status was 2xx or 304. `body` is the JSON answer; NULL where there was none, or another

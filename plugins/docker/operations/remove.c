@@ -77,7 +77,9 @@ static uint32_t time_left(const struct removal *removal)
 
 static void call(struct removal *removal, const char *method, const char *path, engine_done done)
 {
-    struct engine_request request = {.method = method, .path = path, .timeout_ms = time_left(removal)};
+    uint32_t left = time_left(removal);
+    struct engine_request request = {
+        .method = method, .path = path, .timeout_ms = left, .cut_short = left < CALL_TIMEOUT_MS};
     engine_call(&removal->docker->engine, &request, done, removal);
 }
 

@@ -135,7 +135,8 @@ void start_call(struct starting *starting, const char *method, const char *path,
     struct engine_request request = {.method = method,
                                      .path = path,
                                      .body = body,
-                                     .timeout_ms = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX};
+                                     .timeout_ms = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX,
+                                     .cut_short = true};
     starting->called = called;
     starting->call = engine_call(&starting->docker->engine, &request, answered, starting);
 }

@@ -157,6 +157,23 @@ static void each_stage_times_out_with_a_sentence_of_its_own(void **state)
     }
 }
 
+static void what_was_left_of_a_limit_is_not_told_as_one(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *says;
+    } rows[] = {
+        {"/silent", ": took the request, but did not answer in the time that was left"},
+        {"/hang-in-body", ": began to answer, but did not finish in the time that was left"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct client_request request = {.url = at(rows[i].path), .timeout_ms = 100, .cut_short = true};
+        struct call *call = call_wait(call_begin(&request, false));
+        assert_fails(call, SBX_ERR_TIMEOUT, rows[i].says);
+        call_free(call);
+    }
+}
+
 static void a_connection_that_is_never_taken_times_out(void **state)
 {
     (void)state;
@@ -385,6 +402,7 @@ int main(void)
         TEST(what_is_not_an_answer_is_told_apart),
         TEST(a_wrong_request_is_refused_before_it_begins),
         TEST(each_stage_times_out_with_a_sentence_of_its_own),
+        TEST(what_was_left_of_a_limit_is_not_told_as_one),
         TEST(a_connection_that_is_never_taken_times_out),
         TEST(a_stream_that_falls_silent_ends_and_one_that_dribbles_does_not),
         TEST(a_name_that_many_wait_for_is_looked_up_once_and_kept),

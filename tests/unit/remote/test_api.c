@@ -337,6 +337,43 @@ static void what_may_pass_is_tried_again_until_the_deadline(void **state)
     assert_int_equal(world.unanswered, 1); /* an answer is an answer */
 }
 
+static void what_was_left_of_the_time_is_not_told_as_the_limit(void **state)
+{
+    (void)state;
+    struct seen alone = {0}, full = {0}, after = {0}, queued = {0}, first = {0}, second = {0};
+    call(&alone, "/a", 1000);
+    advance(1000);
+    fail_transfer(0, SBX_ERR_TIMEOUT);
+    assert_string_equal(alone.error.message,
+                        "the runtime API did not answer GET /a in the time that was left for it");
+    call(&full, "/a", 6000);
+    advance(5000);
+    fail_transfer(1, SBX_ERR_TIMEOUT);
+    advance(200);
+    assert_int_equal(world.transfers[2].timeout_ms, 800);
+    advance(800);
+    fail_transfer(2, SBX_ERR_TIMEOUT);
+    assert_string_equal(full.error.message,
+                        "the runtime API did not answer GET /a within 5000 ms (tried 2 times)");
+    call(&after, "/a", 1000);
+    reply(3, 503, "{\"detail\": \"too busy\"}");
+    advance(200);
+    advance(800);
+    fail_transfer(4, SBX_ERR_TIMEOUT);
+    assert_string_equal(after.error.message,
+                        "the runtime API refused GET /a with status 503: too busy (tried 2 times)");
+    /* Nor is it overwritten by a wait for a place that comes to nothing. */
+    call(&queued, "/a", 1000);
+    reply(5, 503, "{\"detail\": \"too busy\"}");
+    call(&first, "/b", 9000);
+    call(&second, "/c", 9000);
+    advance(200);
+    advance(800);
+    assert_int_equal(world.transfers_len, 8);
+    assert_true(queued.answers == 1 && queued.may_pass);
+    assert_string_equal(queued.error.message, "the runtime API refused GET /a with status 503: too busy");
+}
+
 /* Many that failed at once are not tried again at once, and none earlier than the API asked for. */
 static void tries_are_spread(void **state)
 {
@@ -466,6 +503,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(requests_wait_for_their_turn_in_order, begin, end),
         cmocka_unit_test_setup_teardown(one_that_gets_no_turn_ends_in_time, begin, end),
         cmocka_unit_test_setup_teardown(what_may_pass_is_tried_again_until_the_deadline, begin, end),
+        cmocka_unit_test_setup_teardown(what_was_left_of_the_time_is_not_told_as_the_limit, begin, end),
         cmocka_unit_test_setup_teardown(tries_are_spread, begin, end),
         cmocka_unit_test_setup_teardown(what_will_not_pass_is_not_tried_again, begin, end),
         cmocka_unit_test_setup_teardown(it_waits_as_long_as_it_is_asked_to, begin, end),

@@ -428,7 +428,7 @@ int store_load_sandboxes(struct store *store, void (*each)(void *arg, const stru
 
 struct client_transfer {
     char url[128];
-    bool discard_body;
+    bool discard_body, cut_short;
     const struct client_handler *handler;
     void *arg;
     struct client_transfer *next;
@@ -444,6 +444,7 @@ struct client_transfer *client_start(struct client *client, const struct client_
     snprintf(transfer->url, sizeof transfer->url, "%s", request->url);
     transfer->handler = handler;
     transfer->discard_body = request->discard_body;
+    transfer->cut_short = request->cut_short;
     transfer->arg = arg;
     transfer->next = transfers;
     transfers = transfer;
@@ -499,8 +500,12 @@ void agent_answer(struct world *world, const char *sandbox, int status)
 {
     struct client_transfer *transfer = take_transfer(world, sandbox);
     struct sbx_error refused;
-    error_set(&refused, SBX_ERR_UNAVAILABLE, status == AGENT_NOT_ASKED ? SBX_CODE_INTERNAL : "X",
-              "no connection");
+    if (status == AGENT_HANGS)
+        error_set(&refused, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT, "no answer%s",
+                  transfer->cut_short ? " in the time that was left" : "");
+    else
+        error_set(&refused, SBX_ERR_UNAVAILABLE, status == AGENT_NOT_ASKED ? SBX_CODE_INTERNAL : "X",
+                  "no connection");
     transfer->handler->done(transfer->arg, status > 0 ? NULL : &refused, status > 0 ? status : 0, NULL, 0);
     free(transfer);
     world_turn(world);

@@ -78,7 +78,10 @@ void store_seed_session(const char *id, bool begun, const char *session_id, cons
 /* A record that an earlier daemon left. */
 void store_seed(const char *id, const char *owner, bool begun, bool deleting, const char *error_json);
 
-enum { AGENT_NOT_ASKED = -1 }; /* the daemon had no descriptor for it */
+enum {
+    AGENT_NOT_ASKED = -1, /* the daemon had no descriptor for it */
+    AGENT_HANGS = -2      /* for as long as it was given */
+};
 /* Answers the health check of a sandbox, once it was asked; status 0: refused. */
 void agent_answer(struct world *world, const char *sandbox_url, int status);
 /* With 200 and this body; NULL: its head alone was wanted. */

@@ -424,6 +424,42 @@ static void who_waits_for_a_start_is_told_that_its_time_is_over_with_the_tail(vo
     world_destroy(world);
 }
 
+/* What a start of 60 ms is said to have met with last. */
+static const char *last_time(struct world *world, char *id, const int *answers, size_t count)
+{
+    start_one(world, id);
+    for (size_t i = 0; !flight_find("logs", id); i++)
+        agent_answer(world, id, answers[i < count ? i : count - 1]);
+    flight_end(world, flight_find("logs", id), NULL);
+    assert_string_equal(get(world, id)->failure->error.code, SBX_CODE_HEALTH_TIMEOUT);
+    return strstr(get(world, id)->failure->error.message, "; the last time: ");
+}
+
+static void a_check_that_is_cut_short_hides_no_better_reason(void **state)
+{
+    (void)state;
+    static const int status[] = {0, 503, AGENT_HANGS}, refused[] = {503, AGENT_HANGS, 0, AGENT_HANGS},
+                     hangs[] = {AGENT_HANGS};
+    struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
+    world->backend.health_path = "/alive";
+    world->backend.has_logs = true;
+    world->settings.startup_timeout_ms = 60;
+    world_begin(world);
+    flight_end(world, flight_find("list", NULL), NULL);
+    char id[64];
+    assert_string_equal(last_time(world, id, status, 3), "; the last time: it answered with status 503");
+    assert_string_equal(last_time(world, id, refused, 4), "; the last time: no connection");
+    assert_string_equal(last_time(world, id, hangs, 1),
+                        "; the last time: no answer in the time that was left");
+    /* Once it is too late, each check has its full time, and what it meets with later is no reason. */
+    agent_answer(world, id, 503);
+    assert_non_null(strstr(get(world, id)->failure->error.message, "in the time that was left"));
+    agent_answer(world, id, 200);
+    flight_end(world, flight_find("confirm", id), NULL);
+    assert_int_equal(get(world, id)->status, SANDBOX_RUNNING);
+    world_destroy(world);
+}
+
 /* ---- starts whose end nobody saw ---- */
 
 static void a_cut_off_start_that_no_listing_allows_is_not_starting_for_ever(void **state)
@@ -491,6 +527,7 @@ int main(void)
         cmocka_unit_test(what_could_not_be_written_is_written_later),
         cmocka_unit_test(a_turn_to_be_checked_is_not_lost_with_who_had_it),
         cmocka_unit_test(who_waits_for_a_start_is_told_that_its_time_is_over_with_the_tail),
+        cmocka_unit_test(a_check_that_is_cut_short_hides_no_better_reason),
         cmocka_unit_test(a_cut_off_start_that_no_listing_allows_is_not_starting_for_ever),
         cmocka_unit_test(a_failed_start_that_runs_after_all_can_be_paused),
         cmocka_unit_test(a_failing_removal_keeps_its_pace_whatever_is_reported),
