@@ -296,7 +296,7 @@ static void tell_problems(const char *file, const struct config_problems *proble
         char text[1024];
         config_problem_format(file, &problems->list[i], text, sizeof text);
         if (as_log)
-            log_line(problems->list[i].warning ? LOG_WARN : LOG_ERROR, NULL, "%s", text);
+            log_line(config_problem_level(&problems->list[i]), NULL, "%s", text);
         else
             fprintf(stderr, "%s\n", text);
     }

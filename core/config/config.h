@@ -130,6 +130,7 @@ struct config {
 /* Everything wrong (and everything dubious) in one run over a file, in the order of the file. */
 struct config_problem {
     bool warning;
+    bool note;             /* a warning of nothing: it tells what a value comes to */
     unsigned line, column; /* from 1; 0: about the file as a whole */
     char *text;            /* "path.to.key: must be …, got …" or a sentence */
 };
@@ -144,9 +145,13 @@ void config_problems_finish(struct config_problems *problems);
  * `errors` counts the others too. Control characters in it become '?'. */
 void config_problem_add(struct config_problems *problems, bool warning, unsigned line, unsigned column,
                         const char *path, const char *format, ...) __attribute__((format(printf, 6, 7)));
+void config_note_add(struct config_problems *problems, unsigned line, unsigned column, const char *path,
+                     const char *text);
 void config_problems_sort(struct config_problems *problems);
+/* The level of its line in the log. */
+enum log_level config_problem_level(const struct config_problem *problem);
 /* "FILE:LINE:COLUMN: text", or "FILE: text" without a position; a warning has "warning: " before the
- * text. Truncated to fit. */
+ * text, a note "note: ". Truncated to fit. */
 void config_problem_format(const char *file, const struct config_problem *problem, char *out, size_t size);
 
 /* Reads and checks a file. NULL when there is at least one error; problems (warnings too) are added to

@@ -66,6 +66,20 @@ void config_problem_add(struct config_problems *problems, bool warning, unsigned
     append(problems, &problem);
 }
 
+void config_note_add(struct config_problems *problems, unsigned line, unsigned column, const char *path,
+                     const char *text)
+{
+    size_t before = problems->len;
+    config_problem_add(problems, true, line, column, path, "%s", text);
+    if (problems->len > before && problems->len <= CONFIG_MAX_PROBLEMS)
+        problems->list[before].note = true;
+}
+
+enum log_level config_problem_level(const struct config_problem *problem)
+{
+    return problem->note ? LOG_INFO : problem->warning ? LOG_WARN : LOG_ERROR;
+}
+
 /* By position; what is about the file as a whole comes last, and equals stay in the order they came. */
 static bool comes_after(const struct config_problem *a, const struct config_problem *b)
 {
@@ -87,7 +101,7 @@ void config_problems_sort(struct config_problems *problems)
 
 void config_problem_format(const char *file, const struct config_problem *problem, char *out, size_t size)
 {
-    const char *sort = problem->warning ? "warning: " : "";
+    const char *sort = problem->note ? "note: " : problem->warning ? "warning: " : "";
     if (problem->line > 0)
         snprintf(out, size, "%s:%u:%u: %s%s", file, problem->line, problem->column, sort, problem->text);
     else

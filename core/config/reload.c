@@ -56,7 +56,7 @@ static void log_problems(const struct reload *reload)
     for (size_t i = 0; i < reload->problems.len; i++) {
         const struct config_problem *problem = &reload->problems.list[i];
         config_problem_format(reload->file, problem, line, sizeof line);
-        log_line(problem->warning ? LOG_WARN : LOG_ERROR, NULL, "%s", line);
+        log_line(config_problem_level(problem), NULL, "%s", line);
     }
 }
 

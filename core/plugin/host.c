@@ -232,6 +232,7 @@ const struct sbx_host *host_table(void)
         .on_shutdown = on_shutdown,
         .option_error = options_error,
         .option_warning = options_warning,
+        .option_note = options_note,
         .log = host_log,
         .now_ms = clock_ms,
         .now_us = clock_wall_us,

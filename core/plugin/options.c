@@ -15,7 +15,9 @@ struct sbx_check {
 
 enum { PATH_SIZE = 512, MESSAGE_SIZE = 1024 };
 
-static void add(struct sbx_check *check, bool warning, const char *path, const char *message)
+enum sort { SORT_ERROR, SORT_WARNING, SORT_NOTE };
+
+static void add(struct sbx_check *check, enum sort sort, const char *path, const char *message)
 {
     if (!check)
         return;
@@ -26,19 +28,27 @@ static void add(struct sbx_check *check, bool warning, const char *path, const c
     snprintf(full, sizeof full, "backends.%.128s.options%s%s", check->backend->name, dot, option);
     unsigned line = 0, column = 0;
     config_option_position(check->backend, option, &line, &column);
-    config_problem_add(check->problems, warning, line, column, full, "%s",
-                       text[0] ? text : "the plugin does not say what is wrong here");
-    check->errors += !warning;
+    const char *told = text[0] ? text : "the plugin does not say what is wrong here";
+    if (sort == SORT_NOTE)
+        config_note_add(check->problems, line, column, full, told);
+    else
+        config_problem_add(check->problems, sort == SORT_WARNING, line, column, full, "%s", told);
+    check->errors += sort == SORT_ERROR;
 }
 
 void options_error(struct sbx_check *check, const char *path, const char *message)
 {
-    add(check, false, path, message);
+    add(check, SORT_ERROR, path, message);
 }
 
 void options_warning(struct sbx_check *check, const char *path, const char *message)
 {
-    add(check, true, path, message);
+    add(check, SORT_WARNING, path, message);
+}
+
+void options_note(struct sbx_check *check, const char *path, const char *message)
+{
+    add(check, SORT_NOTE, path, message);
 }
 
 struct sbx_backend_config options_settings(const struct config *config, const struct config_backend *backend,

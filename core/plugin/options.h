@@ -20,5 +20,6 @@ bool options_check(const struct module *module, const struct sbx_backend_config 
 /* Host services, while validate() runs. */
 void options_error(struct sbx_check *check, const char *path, const char *message);
 void options_warning(struct sbx_check *check, const char *path, const char *message);
+void options_note(struct sbx_check *check, const char *path, const char *message);
 
 #endif

@@ -314,6 +314,10 @@ struct sbx_host {
      * replace both; `body_json` is left out where the operator gives another path. */
     void (*health_check)(struct sbx_backend *backend, const char *path, const char *body_json);
 
+    /* validate(): says in one line what the option at `path` comes to, where that asks for nothing: `--check` shows
+     * it, the log has it as info. */
+    void (*option_note)(struct sbx_check *check, const char *path, const char *message);
+
     /* 1.2 ends here */
 };
 

@@ -39,6 +39,17 @@ void option_warn(struct option_reader *reader, const char *path, const char *for
         reader->host->option_warning(reader->check, path, message);
 }
 
+void option_note(struct option_reader *reader, const char *path, const char *format, ...)
+{
+    char message[MESSAGE_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    if (reader->check && SBX_HAS(reader->host, option_note))
+        reader->host->option_note(reader->check, path, message);
+}
+
 /* "a, b and c" */
 static void add_name(char *list, size_t size, const char *name, size_t index, size_t count, const char *last)
 {

@@ -64,6 +64,9 @@ void option_complain(struct option_reader *reader, const char *path, const char 
 /* Only where somebody reads it: with a check. */
 void option_warn(struct option_reader *reader, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* As a warning, and of nothing: what the option comes to. Nothing where the host takes no notes. */
+void option_note(struct option_reader *reader, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The member of an object, borrowed; NULL where it is absent or null. */
 const sbx_json *option_given(const struct option_reader *reader, const sbx_json *object, const char *name);
 /* Which of `names` (up to a NULL) it is; `otherwise` where the value is NULL, or after a complaint. */

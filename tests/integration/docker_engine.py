@@ -181,11 +181,14 @@ class Engine:
 
     # ---- images
 
-    def import_image(self, name, changes=(), padding=0):
+    def import_image(self, name, changes=(), padding=0, mode=0o755):
         """An image of one layer: the agent, a folder to work in, and `padding` bytes that don't compress."""
+        def owned_by_root(info):
+            info.uid, info.gid, info.mode = 0, 0, mode
+            return info
         layer = io.BytesIO()
         with tarfile.open(fileobj=layer, mode="w") as tar:
-            tar.add(STATIC_AGENT, "sandbox-agent")
+            tar.add(STATIC_AGENT, "sandbox-agent", filter=owned_by_root)
             for folder in "tmp", "workspace", "workspace/project":
                 info = tarfile.TarInfo(folder)
                 info.type, info.mode = tarfile.DIRTYPE, 0o777

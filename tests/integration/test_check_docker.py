@@ -39,10 +39,19 @@ def test_a_good_configuration_is_good_without_an_engine():
     ({"on_shutdown": "burn"}, "options.on_shutdown"),
     ({"kwargs": [1]}, "options.kwargs"),
     ({"profile": "desktop"}, "options.profile"),
+    ({"security": {"seccomp": "/nosuch.json"}}, "options.security.seccomp"),
+    ({"security": {"cap_add": ["NOSUCH"]}}, "options.security.cap_add[0]"),
 ])
 def test_a_wrong_option_is_told_at_its_own_place(options, path):
     code, said = checked(options)
     assert code == 1 and f"backends.docker.{path}" in said and "sandboxd.yaml:1:" in said, said
+
+
+def test_what_security_comes_to_is_told_in_one_line():
+    code, said = checked({"security": {"no_new_privileges": True, "cap_drop": ["ALL"]}})
+    assert code == 0 and "warning" not in said, said
+    [line] = [line for line in said.splitlines() if "options.security: " in line]
+    assert "note: " in line and "sudo) gain nothing; without the capabilities ALL" in line
 
 
 def test_all_wrong_options_are_told_in_one_run():

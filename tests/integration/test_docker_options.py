@@ -1,5 +1,7 @@
 """What each option of the docker backend does to a container of a real engine."""
 
+import json
+import re
 import socket
 import threading
 
@@ -162,7 +164,39 @@ def test_limits_gpus_hosts_and_kwargs_are_in_the_create_request(start, engine):
     assert host["ExtraHosts"] == ["db:10.1.2.3"] and host["ShmSize"] == 1048576 and host["CapDrop"] == ["NET_RAW"]
     assert made["Config"]["Labels"]["team"] == "blue"
     assert made["Config"]["Labels"]["sandbox_spec_id"] == AGENT_IMAGE, "kwargs add to labels, and take none away"
-    assert host["Init"] is True and any(o.startswith("no-new-privileges") for o in host["SecurityOpt"])
+    assert host["Init"] is True
+
+
+def user_ids(sandbox):
+    """Of the agent: real, effective, saved, of files."""
+    status = ask_agent(sandbox, "/file?path=/proc/self/status").json()["text"]
+    return re.search(r"^Uid:\s+(.*)$", status, re.MULTILINE).group(1).split()
+
+
+def test_a_set_user_id_program_works_unless_security_forbids_it(make_docker, engine):
+    """As sudo in an agent's image: here the agent itself belongs to root, is set-user-ID and is started by another."""
+    engine.import_image("sandboxd-test/sudo:latest", ["USER 1000:1000"], mode=0o4755)
+    found = {}
+    for forbidden in False, True:
+        docker = make_docker()
+        docker.options["security"] = {"no_new_privileges": forbidden}
+        docker.config["specs"] = [docker.spec("agent")]
+        docker.config["specs"][0]["id"] = "sandboxd-test/sudo:latest"
+        docker.write()
+        docker.start()
+        found[forbidden] = user_ids(docker.start_sandbox())
+    assert found == {False: ["1000", "0", "0", "0"], True: ["1000"] * 4}
+
+
+def test_security_reaches_the_engine(start, engine, tmp_path):
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW"}))
+    _, sandbox = start(security={"no_new_privileges": True, "cap_drop": ["ALL"], "cap_add": ["CHOWN"],
+                                 "seccomp": str(profile), "read_only": True})
+    host = engine.inspect(sandbox["id"])["HostConfig"]
+    assert host["SecurityOpt"] == ["no-new-privileges", 'seccomp={"defaultAction":"SCMP_ACT_ALLOW"}']
+    assert (host["CapDrop"], host["CapAdd"], host["ReadonlyRootfs"]) == (["ALL"], ["CHOWN"], True)
+    assert ask_agent(sandbox, "/file?path=/tmp/x&text=x", "POST").status == 500, "the image can't be written to"
 
 
 def test_gpus_platform_and_runtime_reach_the_engine(make_docker, proxy, engine):

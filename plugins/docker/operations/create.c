@@ -262,6 +262,53 @@ static void put_runtime(const struct creation *creation, sbx_json *host)
         create_put_text(creation, host, "Runtime", runtime);
 }
 
+static void put_list(const struct creation *creation, sbx_json *host, const char *name, char *const *texts,
+                     uint32_t len)
+{
+    if (len == 0)
+        return;
+    sbx_json *list = creation->json->new_array();
+    for (uint32_t i = 0; i < len; i++)
+        create_push_text(creation, list, texts[i]);
+    create_put(creation, host, name, list);
+}
+
+/* "NAME=VALUE" */
+static void push_security(const struct creation *creation, sbx_json *list, const char *name,
+                          const char *value)
+{
+    struct bytes text = {.max = SIZE_MAX / 2};
+    bytes_add_text(&text, name);
+    bytes_add(&text, "=", 1);
+    bytes_add(&text, value, strlen(value) + 1);
+    if (text.failed)
+        abort();
+    create_push_text(creation, list, text.data);
+    bytes_finish(&text);
+}
+
+/* What is not asked for is left to the engine. */
+static void put_security(const struct creation *creation, sbx_json *host)
+{
+    const struct sbx_json_api *json = creation->json;
+    const struct security *security = &creation->options->security;
+    sbx_json *list = json->new_array();
+    if (security->no_new_privileges)
+        create_push_text(creation, list, "no-new-privileges");
+    if (security->seccomp)
+        push_security(creation, list, "seccomp", security->seccomp);
+    if (security->apparmor)
+        push_security(creation, list, "apparmor", security->apparmor);
+    if (json->length(list) > 0)
+        create_put(creation, host, "SecurityOpt", list);
+    else
+        json->free(list);
+    put_list(creation, host, "CapDrop", security->cap_drop, security->cap_drop_len);
+    put_list(creation, host, "CapAdd", security->cap_add, security->cap_add_len);
+    if (security->read_only)
+        create_put(creation, host, "ReadonlyRootfs", json->new_boolean(1));
+}
+
 static sbx_json *host_config(const struct creation *creation, sbx_json *body)
 {
     const struct sbx_json_api *json = creation->json;
@@ -275,9 +322,7 @@ static sbx_json *host_config(const struct creation *creation, sbx_json *body)
     for (uint32_t i = 0; i < options->extra_hosts_len; i++)
         create_push_text(creation, list, options->extra_hosts[i]);
     create_put(creation, host, "ExtraHosts", list);
-    list = json->new_array();
-    create_push_text(creation, list, "no-new-privileges");
-    create_put(creation, host, "SecurityOpt", list);
+    put_security(creation, host);
     create_put_text(creation, policy, "Name", "no");
     create_put(creation, host, "RestartPolicy", policy);
     put_limits(creation, host);

@@ -79,6 +79,7 @@ void options_read_kwargs(struct options_reader *reader, const sbx_json *value)
         if (strcasecmp(name, "Env") == 0 && json->type(member) == SBX_JSON_ARRAY)
             check_environment(reader, name, member);
     }
+    options_check_security(reader, value);
     option_copy(&reader->options->kwargs, json->text(value, NULL));
     if (reader->base.check)
         privileges_warn(reader->base.host, reader->base.check, value);

@@ -50,6 +50,7 @@ static const struct option all[] = {
     {.name = "pull_policy", .type = OPTION_OTHER},
     {"stop_timeout", OPTION_DURATION, AT(stop_timeout_ms), .max = STOP_TIMEOUT_MAX_MS, .number = 10000},
     {.name = "extra_hosts", .type = OPTION_OTHER},
+    {.name = "security", .type = OPTION_MAPPING, .nested = &security_table},
     {.name = "kwargs", .type = OPTION_OTHER},
     {.name = "on_shutdown", .type = OPTION_OTHER},
 };
@@ -298,6 +299,7 @@ int options_parse(struct options *options, const struct sbx_host *host, struct s
     if ((value = option_given(&reader.base, root, "gpus")))
         read_gpus(&reader, value);
     read_extra_hosts(&reader, option_given(&reader.base, root, "extra_hosts"));
+    options_read_security(&reader, option_given(&reader.base, root, "security"));
     if ((value = option_given(&reader.base, root, "kwargs")))
         options_read_kwargs(&reader, value);
     host->json->free(root);
@@ -335,5 +337,6 @@ void options_finish(struct options *options)
         free(options->gpus[i]);
     for (uint32_t i = 0; i < options->extra_hosts_len; i++)
         free(options->extra_hosts[i]);
+    security_finish(&options->security);
     *options = (struct options){0};
 }

@@ -38,6 +38,15 @@ struct exposed_port {
     uint16_t first, last; /* the range to choose its host port from; 0: any free one */
 };
 
+/* `security`: what is taken from the programs of a sandbox, or given to them, beside what the engine does by itself. */
+struct security {
+    bool no_new_privileges, read_only;
+    char *cap_drop[OPTIONS_LIST_MAX], *cap_add[OPTIONS_LIST_MAX];
+    uint32_t cap_drop_len, cap_add_len;
+    char *seccomp;  /* "unconfined", or a profile's JSON text; NULL: the engine's */
+    char *apparmor; /* a profile's name; NULL: the engine's */
+};
+
 struct options {
     char *host; /* "unix:///path", "tcp://HOST:PORT" */
     bool tls;   /* tcp only; the three that follow may be NULL */
@@ -66,6 +75,7 @@ struct options {
     uint64_t stop_timeout_ms;
     char *extra_hosts[OPTIONS_LIST_MAX];
     uint32_t extra_hosts_len;
+    struct security security;
     char *kwargs; /* a JSON object's text, merged into the create request; NULL: none */
     enum sbx_on_shutdown on_shutdown;
     enum profile profile;

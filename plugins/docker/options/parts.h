@@ -27,6 +27,14 @@ void options_read_mounts(struct options_reader *reader, const sbx_json *value);
 /* ports.c: `exposed_ports` and `port_ranges`; NULL: the defaults of the profile. */
 void options_read_ports(struct options_reader *reader, const sbx_json *exposed, const sbx_json *ranges);
 
+/* security.c: `security`; NULL: what the engine does by itself. Before kwargs. */
+void options_read_security(struct options_reader *reader, const sbx_json *value);
+/* Complains of what `security` and the HostConfig of `kwargs` both choose. */
+void options_check_security(struct options_reader *reader, const sbx_json *kwargs);
+void security_finish(struct security *security);
+/* Its members, for the table of options. */
+extern const struct option_table security_table;
+
 /* kwargs.c: `kwargs`. */
 void options_read_kwargs(struct options_reader *reader, const sbx_json *value);
 

@@ -113,7 +113,7 @@ static void a_sandbox_is_asked_for_with_all_that_it_needs(void **state)
                         "\"8012/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"40004\"}]}");
     assert_string_equal(member(body, "HostConfig", "Init"), "true");
     assert_string_equal(member(body, "HostConfig", "NetworkMode"), "\"bridge\"");
-    assert_string_equal(member(body, "HostConfig", "SecurityOpt"), "[\"no-new-privileges\"]");
+    assert_string_equal(member(body, "HostConfig", "SecurityOpt"), "absent");
     assert_string_equal(member(body, "HostConfig", "PidsLimit"), "4096");
     assert_string_equal(member(body, "HostConfig", "RestartPolicy"), "{\"Name\":\"no\"}");
     assert_string_equal(member(body, "HostConfig", "ExtraHosts"), "[\"host.docker.internal:host-gateway\"]");
@@ -267,7 +267,7 @@ static void kwargs_are_merged_in(void **state)
     assert_true(has_env(body, "PATH"));
     assert_string_equal(member(body, "HostConfig", "ShmSize"), "64");
     assert_string_equal(member(body, "HostConfig", "PidsLimit"), "null");
-    assert_string_equal(member(body, "HostConfig", "SecurityOpt"), "[\"no-new-privileges\",\"apparmor=x\"]");
+    assert_string_equal(member(body, "HostConfig", "SecurityOpt"), "[\"apparmor=x\"]");
     assert_string_equal(member(body, "HostConfig", "RestartPolicy"),
                         "{\"Name\":\"no\",\"MaximumRetryCount\":1}");
     assert_string_equal(member(body, "HostConfig", "NetworkMode"), "\"lan\"");

@@ -298,7 +298,8 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
          "host_port, overlay_base, mounts, exposed_ports, port_ranges, port_numbers, bind_address, network, "
          "gpus, "
          "platform, "
-         "runtime, limits, pause_mode, pull_policy, stop_timeout, extra_hosts, kwargs and on_shutdown\n"},
+         "runtime, limits, pause_mode, pull_policy, stop_timeout, extra_hosts, security, kwargs and "
+         "on_shutdown\n"},
         {"{\"host\": \"http://engine:1\"}", ENGINE},
         {"{\"host\": \"tcp://engine\"}", ENGINE},
         {"{\"host\": \"tcp://engine:0\"}", ENGINE},
@@ -498,8 +499,6 @@ static void what_may_surprise_is_warned_of(void **state)
         {HOST_CONFIG("\"NetworkMode\": \"host\""), "kwargs.HostConfig.NetworkMode: "},
         {HOST_CONFIG("\"SecurityOpt\": [\"a\", \"seccomp=unconfined\"]"),
          "kwargs.HostConfig.SecurityOpt[1]: "},
-        {HOST_CONFIG("\"SecurityOpt\": [\"no-new-privileges:false\"]"), "kwargs.HostConfig.SecurityOpt[0]: "},
-        {HOST_CONFIG("\"SecurityOpt\": null"), "kwargs.HostConfig.SecurityOpt: "},
         {HOST_CONFIG("\"MaskedPaths\": []"), "kwargs.HostConfig.MaskedPaths: "},
         {HOST_CONFIG("\"Binds\": [\"/a:/b\", \"/var/run/docker.sock:/s\"]"), "kwargs.HostConfig.Binds[1]: "},
         {HOST_CONFIG("\"Mounts\": [{\"Type\": \"bind\", \"Source\": \"/\", \"Target\": \"/h\"}]"),
@@ -535,7 +534,7 @@ static void harmless_kwargs_are_not_warned_of(void **state)
     struct options options;
     assert_good(&options,
                 HOST_CONFIG("\"Privileged\": false, \"CapAdd\": [], \"CapDrop\": [\"ALL\"], \"PidMode\": "
-                            "\"\", \"SecurityOpt\": [\"no-new-privileges\"], \"Binds\": [\"/a:/b\", "
+                            "\"\", \"SecurityOpt\": [\"no-new-privileges:false\"], \"Binds\": [\"/a:/b\", "
                             "\"vol:/c\"], \"Mounts\": [{\"Type\": \"tmpfs\", \"Target\": \"/t\"}], "
                             "\"AutoRemove\": false, \"RestartPolicy\": {\"Name\": \"no\"}, \"MaskedPaths\": "
                             "[\"/proc/kcore\"]"));
