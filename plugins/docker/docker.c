@@ -85,6 +85,8 @@ static void open_backend(struct sbx_backend *public, const struct sbx_backend_co
     }
     docker->public = public;
     docker->host = host;
+    if (SBX_HAS(config, instance_id) && !(docker->instance_id = strdup(config->instance_id)))
+        abort();
     docker->opening = op;
     public->self = docker;
     engine_init(&docker->engine, public, &docker->options);
@@ -119,6 +121,7 @@ static void close_backend(struct sbx_backend *public)
     table_finish(docker);
     engine_finish(&docker->engine);
     options_finish(&docker->options);
+    free(docker->instance_id);
     free(docker);
     public->self = NULL;
 }

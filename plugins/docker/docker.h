@@ -3,8 +3,8 @@
  *   docker.c      the entry, opening and closing
  *   options/      what an operator may set: options.c and its parts
  *   engine/       the calls (engine.c), the event stream and whether the engine is there (watch.c)
- *   containers/   what is known of them: table.c, a full listing (list.c), one inspection (look.c), why one ended
- *                 (ending.c), what the host is told (report.c)
+ *   containers/   what is known of them: table.c, which are ours (ours.c), a full listing (list.c), one inspection
+ *                 (look.c), why one ended (ending.c), what the host is told (report.c)
  *   images/       pulls and their progress, registries' credentials, whether there is such an image (image.c)
  *   operations/   start.c (its steps: make.c), act.c (pause, resume, stop), remove.c, and what a start asks of the
  *                 engine: create.c, overlay.c, ports.c
@@ -60,6 +60,14 @@ void table_finish(struct docker *docker);
 /* All of them: `*bucket` 0 and a NULL `before` give the first; after the last comes NULL. Only the one that was
  * given last may be removed, once the next has been asked for. */
 struct container *table_next(const struct docker *docker, size_t *bucket, const struct container *before);
+
+/* ---- ours.c ---- */
+
+/* Is a container of that name and labels (each may be NULL) one of this backend's sandboxes? As container_is_ours(), but
+ * for one that bears the id of another daemon which runs on this machine: that one's alone. */
+bool ours_is(struct docker *docker, const char *name, const char *backend_label, const char *instance_label);
+/* Is that label (may be NULL) the id of another daemon, and does that one run? */
+bool ours_is_of_another(struct docker *docker, const char *instance_label);
 
 /* ---- ports.c ---- */
 
@@ -215,6 +223,12 @@ struct docker {
     struct look **looks_end;   /* where the next one of the queue goes; NULL: it was never used */
     unsigned looks_asking;     /* without an answer yet */
     struct inquiry *inquiries; /* ending.c */
+    char *instance_id;         /* of the daemon's state; NULL: an older daemon, which has none */
+    struct other_instance {
+        char id[64];
+        bool runs;
+        uint64_t until_ms; /* and is asked for again */
+    } other;               /* that was asked for last */
     bool quiesced;
     sbx_op opening;                     /* open() in flight */
     struct confirmation *confirmations; /* confirm() in flight (docker.c) */

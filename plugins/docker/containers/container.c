@@ -303,6 +303,7 @@ int facts_from_inspect(struct facts *facts, const struct sbx_json_api *json, con
         facts->spec_id = text_or(image, FACTS_TEXT_MAX, "unknown");
     const char *backend = json->string(json->get(labels, LABEL_BACKEND), NULL);
     facts->backend = backend ? text_cut(backend) : NULL; /* cut or empty: still somebody else's */
+    facts->instance = text_or(json->string(json->get(labels, LABEL_INSTANCE), NULL), OWNER_MAX, NULL);
     facts->owner = text_or(json->string(json->get(labels, LABEL_OWNER), NULL), OWNER_MAX, NULL);
     facts->working_dir = text_or(json->string(json->get(config, "WorkingDir"), NULL), FACTS_TEXT_MAX, "");
     facts->made_at_ns = container_time_ns(json->string(json->get(inspect, "Created"), ""));
@@ -323,6 +324,7 @@ void facts_finish(struct facts *facts)
     free(facts->name);
     free(facts->spec_id);
     free(facts->backend);
+    free(facts->instance);
     free(facts->owner);
     free(facts->session_key);
     free(facts->working_dir);
@@ -372,6 +374,7 @@ bool listed_from(struct listed *listed, const struct sbx_json_api *json, const s
         .name = name,
         .state = state_of(json->string(json->get(entry, "State"), "")),
         .backend = json->string(json->get(labels, LABEL_BACKEND), NULL),
+        .instance = json->string(json->get(labels, LABEL_INSTANCE), NULL),
         .run = run_of(json, entry),
         .exit_code = exit_code_of(json->string(json->get(entry, "Status"), "")),
         .owner = short_text(json->string(json->get(labels, LABEL_OWNER), ""), OWNER_MAX),

@@ -10,6 +10,7 @@
 
 /* Labels of what this plugin makes. A container with another backend's name in LABEL_BACKEND is not ours. */
 #define LABEL_BACKEND "sandboxd.backend"
+#define LABEL_INSTANCE "sandboxd.instance" /* the id of the state of the daemon that made it */
 #define LABEL_OWNER "sandboxd.owner"
 #define LABEL_CREATED "sandboxd.created_at" /* microseconds since 1970-01-01 UTC */
 #define LABEL_SPEC "sandbox_spec_id"        /* as the first seed calls it */
@@ -48,6 +49,7 @@ struct facts {
     enum container_state state;
     char *spec_id;           /* the label, else the image's name, else "unknown" */
     char *backend;           /* LABEL_BACKEND; NULL: not made by this plugin */
+    char *instance;          /* LABEL_INSTANCE; NULL: none */
     char *owner;             /* NULL: nobody's */
     char *session_key;       /* NULL: it has none */
     char *working_dir;       /* may be "" */
@@ -83,6 +85,7 @@ struct listed {
     const char *name; /* without the slash */
     enum container_state state;
     const char *backend;         /* LABEL_BACKEND; NULL: none */
+    const char *instance;        /* LABEL_INSTANCE; NULL: none */
     uint64_t run;                /* as in struct facts */
     int32_t exit_code;           /* of one that has ended, from the words on its state; -1: not known */
     const char *owner, *spec_id; /* the labels; NULL: none that the host would take */

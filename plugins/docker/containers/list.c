@@ -244,7 +244,7 @@ static void answered(void *arg, const struct sbx_error *error, int status, const
         struct listed listed;
         for (size_t i = 0, count = json->length(body); i < count; i++)
             if (listed_from(&listed, json, json->at(body, i)) &&
-                container_is_ours(&docker->options, docker->public->name, listed.name, listed.backend))
+                ours_is(docker, listed.name, listed.backend, listed.instance))
                 take(listing, &listed);
         drop_missing(listing);
     }

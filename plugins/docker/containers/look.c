@@ -180,7 +180,7 @@ static void answered(void *arg, const struct sbx_error *error, int status, const
     } else if (facts_from_inspect(&facts, docker->host->json, body, &why) != 0) {
         finish(look, &why, NULL);
     } else if ((strcmp(facts.name, look->name) != 0 && strcmp(facts.id, look->name) != 0) ||
-               !container_is_ours(&docker->options, docker->public->name, facts.name, facts.backend)) {
+               !ours_is(docker, facts.name, facts.backend, facts.instance)) {
         facts_finish(&facts); /* the engine takes the beginning of an id for a name too */
         found_none(look);
     } else {

@@ -56,6 +56,7 @@ static bool read_event(struct event *event, const struct sbx_json_api *json, con
     event->name = json->string(json->get(attributes, "name"), "");
     event->name += *event->name == '/';
     event->backend = json->string(json->get(attributes, LABEL_BACKEND), NULL);
+    event->instance = json->string(json->get(attributes, LABEL_INSTANCE), NULL);
     event->signal = number_of(json->string(json->get(attributes, "signal"), ""), 64, 0);
     event->exit_code = number_of(json->string(json->get(attributes, "exitCode"), ""), 255, -1);
     event->time_ns = time_of(json, object);

@@ -23,11 +23,12 @@ enum event_kind {
 
 struct event { /* borrowed texts */
     enum event_kind kind;
-    const char *id;      /* the engine's, of the container */
-    const char *name;    /* without a slash */
-    const char *backend; /* LABEL_BACKEND; NULL: none */
-    int signal;          /* KILL; 0: not known */
-    int exit_code;       /* DIE; -1: not known */
+    const char *id;       /* the engine's, of the container */
+    const char *name;     /* without a slash */
+    const char *backend;  /* LABEL_BACKEND; NULL: none */
+    const char *instance; /* LABEL_INSTANCE; NULL: none */
+    int signal;           /* KILL; 0: not known */
+    int exit_code;        /* DIE; -1: not known */
     uint64_t time_ns;
 };
 

@@ -264,6 +264,20 @@ static bool is_repeated(const struct docker *docker, const struct event *event)
     return event->time_ns < (uint64_t)docker->watch->begun_s * 1000000000;
 }
 
+/* A copy of our state that is served where we can't see it (in a container, on another machine) has our id. */
+static void tell_of_copy(struct docker *docker, const struct event *event)
+{
+    const struct container *container = table_find(docker, event->name);
+    if (event->kind != EVENT_CREATE || !event->instance || !docker->instance_id ||
+        strcmp(event->instance, docker->instance_id) != 0 || (container && container->busy > 0) ||
+        table_find_id(docker, event->id) || is_repeated(docker, event))
+        return;
+    docker->host->log(
+        docker->public, SBX_LOG_WARN, event->name,
+        "its container bears our id and is none of this daemon's starts: unless it is of a start "
+        "that was cut off, another daemon serves a copy of our state on this engine");
+}
+
 static void on_event(void *arg, const struct event *event)
 {
     struct docker *docker = arg;
@@ -272,8 +286,13 @@ static void on_event(void *arg, const struct event *event)
         if (before && strcmp(before->name, event->name) != 0)
             forget(docker, before);
     }
-    if (!container_is_ours(&docker->options, docker->public->name, event->name, event->backend))
+    if (!ours_is(docker, event->name, event->backend, event->instance)) {
+        const struct container *lost = table_find_id(docker, event->id);
+        if (lost && lost->busy == 0) /* its own daemon runs again: a look finds that it is not ours */
+            look_at(docker, event->name, NULL, NULL);
         return;
+    }
+    tell_of_copy(docker, event);
     struct container *container = table_find(docker, event->name);
     /* Its name may have gone to another container since: where it was not looked at yet, a look tells. */
     bool known = container && container->facts.id[0];

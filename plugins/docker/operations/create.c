@@ -117,6 +117,8 @@ static void put_labels(const struct creation *creation, sbx_json *labels)
     const struct create_input *input = creation->input;
     char text[80];
     create_put_text(creation, labels, LABEL_BACKEND, input->backend_name);
+    if (input->instance_id)
+        create_put_text(creation, labels, LABEL_INSTANCE, input->instance_id);
     create_put_text(creation, labels, LABEL_SPEC, input->spec_id);
     snprintf(text, sizeof text, "%lld", (long long)input->created_at_us);
     create_put_text(creation, labels, LABEL_CREATED, text);

@@ -10,6 +10,7 @@
 
 struct create_input {
     const char *backend_name;
+    const char *instance_id; /* NULL: none */
     const char *sandbox_id;
     const char *session_key;
     const char *owner; /* NULL: nobody */

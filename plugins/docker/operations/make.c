@@ -289,6 +289,7 @@ static void create(struct starting *starting)
         return;
     }
     struct create_input input = {.backend_name = docker->public->name,
+                                 .instance_id = docker->instance_id,
                                  .sandbox_id = starting->name,
                                  .session_key = starting->session_key,
                                  .owner = starting->owner,

@@ -270,10 +270,12 @@ static void found_one(struct removal *removal, const struct facts *facts)
         found_none(removal);
         return;
     }
-    if (facts->backend && strcmp(facts->backend, docker->public->name) != 0) {
+    bool others = ours_is_of_another(docker, facts->instance);
+    if (others || (facts->backend && strcmp(facts->backend, docker->public->name) != 0)) {
         docker->host->log(docker->public, SBX_LOG_WARN, removal->name,
-                          "the container %.64s has its name, and is left: it is of backend '%.100s'",
-                          facts->id, facts->backend);
+                          "the container %.64s has its name, and is left: it is of %s '%.100s'", facts->id,
+                          others ? "the daemon that runs as instance" : "backend",
+                          others ? facts->instance : facts->backend);
         found_none(removal);
         return;
     }

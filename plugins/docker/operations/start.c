@@ -162,10 +162,11 @@ void start_clear(struct starting *starting)
     removal_run(starting->docker, &order, cleared, starting);
 }
 
-/* Nobody else knows when the host made its record. */
+/* Nobody else knows when the host made its record, but a daemon on a copy of our state. */
 static bool is_of_this_start(const struct starting *starting, const struct facts *facts)
 {
-    return facts->backend && strcmp(facts->backend, starting->docker->public->name) == 0 &&
+    return !ours_is_of_another(starting->docker, facts->instance) && facts->backend &&
+           strcmp(facts->backend, starting->docker->public->name) == 0 &&
            facts->created_at_us == starting->created_at_us;
 }
 

@@ -138,7 +138,7 @@ static void on_inspected(void *arg, const struct sbx_error *error, int status, c
         end(output, &failure);
         return;
     }
-    bool ours = container_is_ours(&docker->options, docker->public->name, facts.name, facts.backend);
+    bool ours = ours_is(docker, facts.name, facts.backend, facts.instance);
     bool tty = facts.tty;
     uint64_t since = output->query.this_run ? facts.finished_at_ns : 0;
     facts_finish(&facts);
