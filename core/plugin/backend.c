@@ -252,6 +252,11 @@ enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend)
     return backend->on_shutdown;
 }
 
+enum sbx_shutdown_scope backend_shutdown_scope(const struct backend *backend)
+{
+    return backend->shutdown_scope;
+}
+
 const char *backend_id_prefix(const struct backend *backend)
 {
     return backend->id_prefix;

@@ -42,6 +42,7 @@ uint32_t backend_default_max_sandboxes(const struct backend *backend); /* 0: no 
 /* The plugin's own spec as the ABI's spec_json, for a configuration without specs; NULL: it has none. */
 const char *backend_default_spec(const struct backend *backend, size_t *len);
 enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend);
+enum sbx_shutdown_scope backend_shutdown_scope(const struct backend *backend);
 /* What the ids of its new sandboxes begin with; "": nothing. */
 enum { BACKEND_ID_PREFIX_MAX = 63 };
 const char *backend_id_prefix(const struct backend *backend);

@@ -108,6 +108,18 @@ static void on_shutdown(struct sbx_backend *abi, enum sbx_on_shutdown what)
         backend->on_shutdown = what;
 }
 
+static void on_shutdown_scope(struct sbx_backend *abi, enum sbx_shutdown_scope scope)
+{
+    struct backend *backend = host_enter(abi, "on_shutdown_scope");
+    if (!backend)
+        return;
+    if (scope != SBX_SCOPE_OWN && scope != SBX_SCOPE_ALL)
+        instance_complain(backend, NULL, "on_shutdown_scope(%d) is none of enum sbx_shutdown_scope; ignored",
+                          (int)scope);
+    else
+        backend->shutdown_scope = scope;
+}
+
 static void id_prefix(struct sbx_backend *abi, const char *prefix)
 {
     struct backend *backend = host_enter(abi, "id_prefix");
@@ -259,6 +271,7 @@ const struct sbx_host *host_table(void)
         .log_enabled = host_log_enabled,
         .instance_alive = instance_alive,
         .health_check = health_check,
+        .on_shutdown_scope = on_shutdown_scope,
     };
     if (!table.json)
         table.json = json_table();

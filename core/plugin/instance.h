@@ -77,6 +77,7 @@ struct backend {
     bool unavailable;
     struct sbx_error why_unavailable;
     enum sbx_on_shutdown on_shutdown;
+    enum sbx_shutdown_scope shutdown_scope;
     char id_prefix[BACKEND_ID_PREFIX_MAX + 1];
     char *health_path; /* given in open(); NULL: the plugin's own */
     char *health_body; /* likewise; NULL: any */

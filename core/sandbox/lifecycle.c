@@ -191,18 +191,25 @@ void service_drain(struct service *service)
         wait_hurry(sandbox);
 }
 
-static void carry_out(struct sandbox *sandbox, enum sbx_on_shutdown what)
+/* What a stop or a pause has work with: what runs or is about to, and, where all are meant, what stands still. */
+static bool is_reached(const struct sandbox *sandbox, enum sbx_on_shutdown what, bool all)
 {
-    if (what == SBX_SHUTDOWN_KEEP || sandbox->deleting || sandbox->adopted)
+    bool runs = sandbox->state == SBX_STATE_RUNNING || sandbox->state == SBX_STATE_STARTING ||
+                sandbox->phase == PHASE_STARTING || sandbox->phase == PHASE_RESUMING;
+    bool stands = sandbox->state == SBX_STATE_PAUSED || sandbox->state == SBX_STATE_FAILED;
+    return runs || (all && what == SBX_SHUTDOWN_STOP && stands);
+}
+
+static void carry_out(struct sandbox *sandbox, enum sbx_on_shutdown what, bool all)
+{
+    if (what == SBX_SHUTDOWN_KEEP || sandbox->deleting || (sandbox->adopted && !all))
         return;
     if (what == SBX_SHUTDOWN_REMOVE) {
         sandbox->deleting = true;
         record_put(sandbox, NULL, NULL);
         sandbox_begin_removal(sandbox);
-    } else if (sandbox->state == SBX_STATE_RUNNING || sandbox->state == SBX_STATE_STARTING ||
-               sandbox->phase == PHASE_STARTING || sandbox->phase == PHASE_RESUMING) {
+    } else if (is_reached(sandbox, what, all)) {
         quota_stop_waiting(sandbox);
-        sandbox_set_pause_reason(sandbox, "paused when the daemon stopped (the backend's on_shutdown)");
         sandbox->wants |= what == SBX_SHUTDOWN_STOP ? WANT_STOP : WANT_PAUSE;
         sandbox_drive(sandbox);
     }
@@ -221,9 +228,12 @@ void service_stop(struct service *service, uint32_t timeout_ms, void (*stopped)(
     }
     loop_arm_ms(&service->stop_timer, acts || timeout_ms < STOP_KEEPING_MS ? timeout_ms : STOP_KEEPING_MS);
     struct sandbox *sandbox;
-    for (size_t i = 0; (sandbox = table_next(&service->table, &i));)
-        if (sandbox->home->backend)
-            carry_out(sandbox, backend_on_shutdown(sandbox->home->backend));
+    for (size_t i = 0; (sandbox = table_next(&service->table, &i));) {
+        const struct backend *backend = sandbox->home->backend;
+        if (backend)
+            carry_out(sandbox, backend_on_shutdown(backend),
+                      backend_shutdown_scope(backend) == SBX_SCOPE_ALL);
+    }
     service_check_stopped(service);
 }
 

@@ -115,6 +115,11 @@ enum sbx_on_shutdown {
     SBX_SHUTDOWN_REMOVE = 3
 };
 
+enum sbx_shutdown_scope {
+    SBX_SCOPE_OWN = 0, /* what this daemon made; of these a stop and a pause reach those that run */
+    SBX_SCOPE_ALL = 1  /* what others made too, and a stop what is frozen */
+};
+
 /* ---- streams -------------------------------------------------------------------------------- */
 
 enum sbx_stream { SBX_STREAM_GO = 0, SBX_STREAM_STOP = 1 };
@@ -317,6 +322,9 @@ struct sbx_host {
     /* validate(): says in one line what the option at `path` comes to, where that asks for nothing: `--check` shows
      * it, the log has it as info. */
     void (*option_note)(struct sbx_check *check, const char *path, const char *message);
+
+    /* Which sandboxes the on_shutdown() of a backend reaches; SBX_SCOPE_OWN where it is not called. */
+    void (*on_shutdown_scope)(struct sbx_backend *backend, enum sbx_shutdown_scope scope);
 
     /* 1.2 ends here */
 };

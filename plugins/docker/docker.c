@@ -92,6 +92,8 @@ static void open_backend(struct sbx_backend *public, const struct sbx_backend_co
     engine_init(&docker->engine, public, &docker->options);
     host->id_prefix(public, docker->options.container_name_prefix);
     host->on_shutdown(public, docker->options.on_shutdown);
+    if (SBX_HAS(host, on_shutdown_scope))
+        host->on_shutdown_scope(public, docker->options.shutdown_scope);
     if (looks_like_container())
         host->work(public, find_host, host_looked_for, docker);
     watch_begin(docker, opened);

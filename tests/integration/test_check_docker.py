@@ -37,6 +37,7 @@ def test_a_good_configuration_is_good_without_an_engine():
     ({"pull_policy": "sometimes"}, "options.pull_policy"),
     ({"limits": {"memory": "lots"}}, "options.limits.memory"),
     ({"on_shutdown": "burn"}, "options.on_shutdown"),
+    ({"on_shutdown": "stop", "on_shutdown_scope": "some"}, "options.on_shutdown_scope"),
     ({"kwargs": [1]}, "options.kwargs"),
     ({"profile": "desktop"}, "options.profile"),
     ({"security": {"seccomp": "/nosuch.json"}}, "options.security.seccomp"),

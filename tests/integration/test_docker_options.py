@@ -251,6 +251,35 @@ def test_what_a_shutdown_does(start, engine, how, state):
         assert docker.wait_status(sandbox["id"], "RUNNING") == sandbox
 
 
+@pytest.mark.parametrize("scope", ["own", "all"])
+@pytest.mark.parametrize("how", ["pause", "stop", "remove"])
+def test_whom_a_shutdown_reaches(make_docker, engine, how, scope):
+    """What runs, stands still or has ended; made by this daemon, or by others."""
+    docker = make_docker()
+    docker.options.update(on_shutdown=how, on_shutdown_scope=scope)
+    docker.write()
+    docker.start()
+    ours = {state: docker.start_sandbox()["id"] for state in ("running", "paused", "exited")}
+    theirs = {state: f"{docker.prefix}{state}" for state in ours}
+    for name in theirs.values():
+        engine.run(name)
+    wait_until(lambda: len(docker.everything()) == 6)
+    for names in ours, theirs:
+        engine.do(names["paused"], "pause")
+        engine.do(names["exited"], "stop", "?t=1")
+        docker.wait_status(names["paused"], "PAUSED")
+        docker.wait_status(names["exited"], "PAUSED")
+    assert docker.stop() == 0
+    reached = {"pause": {"running": "paused"}, "stop": {"running": "exited"},
+               "remove": dict.fromkeys(ours)}[how]
+    if scope == "all" and how == "stop":
+        reached["paused"] = "exited"
+    for names in ours, theirs:
+        for state, name in names.items():
+            expected = reached.get(state, state) if names is ours or scope == "all" else state
+            assert engine.state(name) == expected, (state, name)
+
+
 def test_a_reload_that_changes_an_option_finds_the_sandboxes_again(start):
     docker, sandbox = start()
     docker.options["limits"] = {"memory": "64MiB"}

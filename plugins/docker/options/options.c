@@ -53,6 +53,7 @@ static const struct option all[] = {
     {.name = "security", .type = OPTION_MAPPING, .nested = &security_table},
     {.name = "kwargs", .type = OPTION_OTHER},
     {.name = "on_shutdown", .type = OPTION_OTHER},
+    {.name = "on_shutdown_scope", .type = OPTION_OTHER},
 };
 static const struct option_table table = {"option", all, sizeof all / sizeof *all};
 
@@ -258,6 +259,7 @@ static void read_choices(struct options_reader *reader, const sbx_json *root)
     static const char *const pauses[] = {"freeze", "stop", NULL};
     static const char *const pulls[] = {"missing", "never", "always", NULL};
     static const char *const shutdowns[] = {"keep", "pause", "stop", "remove", NULL};
+    static const char *const scopes[] = {"own", "all", NULL};
     struct option_reader *base = &reader->base;
     struct options *options = reader->options;
     options->profile = (enum profile)option_choice(base, "profile", option_given(base, root, "profile"),
@@ -270,6 +272,12 @@ static void read_choices(struct options_reader *reader, const sbx_json *root)
         base, "pull_policy", option_given(base, root, "pull_policy"), pulls, PULL_MISSING);
     options->on_shutdown = (enum sbx_on_shutdown)option_choice(
         base, "on_shutdown", option_given(base, root, "on_shutdown"), shutdowns, SBX_SHUTDOWN_KEEP);
+    const sbx_json *scope = option_given(base, root, "on_shutdown_scope");
+    options->shutdown_scope =
+        (enum sbx_shutdown_scope)option_choice(base, "on_shutdown_scope", scope, scopes, SBX_SCOPE_OWN);
+    if (scope && options->on_shutdown == SBX_SHUTDOWN_KEEP)
+        option_warn(base, "on_shutdown_scope",
+                    "has no effect without on_shutdown, which keeps all as they are");
 }
 
 int options_parse(struct options *options, const struct sbx_host *host, struct sbx_check *check,

@@ -78,6 +78,7 @@ struct options {
     struct security security;
     char *kwargs; /* a JSON object's text, merged into the create request; NULL: none */
     enum sbx_on_shutdown on_shutdown;
+    enum sbx_shutdown_scope shutdown_scope;
     enum profile profile;
     char *overlay_base; /* NULL: no mount is an overlay; may be set without one, for what earlier ones left */
     char *docker_config; /* folder of config.json with the registries' credentials; NULL: there is none */

@@ -298,8 +298,9 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
          "host_port, overlay_base, mounts, exposed_ports, port_ranges, port_numbers, bind_address, network, "
          "gpus, "
          "platform, "
-         "runtime, limits, pause_mode, pull_policy, stop_timeout, extra_hosts, security, kwargs and "
-         "on_shutdown\n"},
+         "runtime, limits, pause_mode, pull_policy, stop_timeout, extra_hosts, security, kwargs, on_shutdown "
+         "and "
+         "on_shutdown_scope\n"},
         {"{\"host\": \"http://engine:1\"}", ENGINE},
         {"{\"host\": \"tcp://engine\"}", ENGINE},
         {"{\"host\": \"tcp://engine:0\"}", ENGINE},

@@ -105,6 +105,11 @@ uint32_t backend_default_max_sandboxes(const struct backend *backend)
     (void)backend;
     return 0;
 }
+enum sbx_shutdown_scope backend_shutdown_scope(const struct backend *backend)
+{
+    return backend->shutdown_scope;
+}
+
 enum sbx_on_shutdown backend_on_shutdown(const struct backend *backend)
 {
     return backend->on_shutdown;

@@ -9,6 +9,7 @@ struct backend {
     const char *name;
     const char *health_path, *health_body;
     enum sbx_on_shutdown on_shutdown;
+    enum sbx_shutdown_scope shutdown_scope;
     bool down, has_logs, isolates;
     char id_prefix[32];
     struct sbx_error why;
