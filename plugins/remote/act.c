@@ -22,6 +22,7 @@ struct acting {
     bool looked;  /* the session was asked for its runtime_id */
     bool posted;  /* the API has accepted it, and is looked at until it is so */
     bool refused; /* it has not, as `error` says */
+    bool unknown; /* nor does it know the runtime_id, as `error` says */
     uint64_t settle_by_ms;
     struct sbx_error error;
 };
@@ -82,6 +83,17 @@ static void settle(struct acting *acting)
 
 /* ---- asking for it ---- */
 
+/* What went wrong when the session was asked for. A refusal of what was asked first is the reason. */
+static void end_unlooked(struct acting *acting, const struct sbx_error *why)
+{
+    struct sbx_error both = *why;
+    if (acting->unknown) /* but it is not known to be gone */
+        failure_set(&both, (enum sbx_error_kind)why->kind, why->code, "%.220s; and then %.220s",
+                    acting->error.message, why->message);
+    both.retryable = why->retryable;
+    operation_end(&acting->base, acting->refused ? &acting->error : &both);
+}
+
 static void on_posted(void *arg, const struct api_answer *answer)
 {
     struct acting *acting = arg;
@@ -94,7 +106,8 @@ static void on_posted(void *arg, const struct api_answer *answer)
                (answer->status == 0 || answer->may_pass)) {
         operation_end(&acting->base, answer->error);
     } else if (answer->error) { /* is it so already, or is its runtime another one now? */
-        acting->refused = !refusal_is_missing(answer->error);
+        acting->unknown = refusal_is_missing(answer->error);
+        acting->refused = !acting->unknown;
         acting->error = *answer->error;
         look(acting);
     } else {
@@ -113,14 +126,15 @@ static void on_look(void *arg, const struct api_answer *answer)
 {
     struct acting *acting = arg;
     struct runtime runtime;
+    struct sbx_error error;
     acting->base.call = NULL;
     if (refusal_is_missing(answer->error)) {
         end_not_found(acting);
     } else if (answer->error) {
-        operation_end(&acting->base, answer->error);
+        end_unlooked(acting, answer->error);
     } else if (runtime_read(&runtime, acting->base.remote->host->json, answer->body, acting->base.id,
-                            &acting->error) != 0) {
-        operation_end(&acting->base, &acting->error);
+                            &error) != 0) {
+        end_unlooked(acting, &error);
     } else if (acting->posted ? is_resumed(acting, &runtime) : acting->refused && is_done(acting, &runtime)) {
         end_done(acting, &runtime);
     } else if (acting->posted) {
@@ -129,6 +143,7 @@ static void on_look(void *arg, const struct api_answer *answer)
         operation_end(&acting->base, &acting->error);
     } else {
         acting->looked = true;
+        acting->unknown = false;
         operation_post(&acting->base, path_of(acting), runtime.runtime_id, on_posted);
     }
 }

@@ -55,7 +55,9 @@ struct api_call {
     int status;
     uint64_t retry_after_ms;
     struct sbx_error error;
-    char *text; /* to be parsed on the pool */
+    char content_type[48]; /* "": none */
+    char came[160];        /* the answer's content type and beginning, for a message */
+    char *text;            /* to be parsed on the pool */
     size_t text_len;
     sbx_json *document;
     api_done done;
@@ -110,6 +112,7 @@ static void answer(struct api_call *call, const struct sbx_error *error, const s
                                 .body = body,
                                 .may_pass = error && error->retryable,
                                 .too_large = call->too_large,
+                                .cut_short = error && error->kind == SBX_ERR_TIMEOUT && call->cut_short,
                                 .retry_after_ms = call->retry_after_ms};
     unlink_call(call);
     call->answered = true;
@@ -189,9 +192,11 @@ static void parsed(struct api_call *call)
     }
     if (success)
         failure_set(&call->error, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
-                    "the runtime API's answer to %s makes no sense: it is no JSON", call->what);
+                    "the runtime API's answer to %s makes no sense: it is no JSON, but has status %d%s",
+                    call->what, call->status, call->came);
     else
-        refusal_of(&call->error, json, call->status, call->document, call->what, call->api->options->api_key);
+        refusal_of(&call->error, json, call->status, call->document, call->came, call->what,
+                   call->api->options->api_key);
     attempt_failed(call);
 }
 
@@ -210,10 +215,22 @@ static void parse_done(void *arg)
         parsed(call);
 }
 
+static void describe_body(struct api_call *call, const void *body, size_t len)
+{
+    char quote[QUOTE_SIZE];
+    const char *type = *call->content_type ? call->content_type : "no content type";
+    refusal_quote(quote, body, len, call->api->options->api_key);
+    if (len > 0)
+        snprintf(call->came, sizeof call->came, " (%s: '%s')", type, quote);
+    else
+        snprintf(call->came, sizeof call->came, " (%s, and no body)", type);
+}
+
 static void take_body(struct api_call *call, const void *body, size_t len)
 {
     const struct sbx_host *host = call->api->host;
     call->text_len = len;
+    describe_body(call, body, len);
     if (len > PARSE_INLINE_MAX && (call->text = malloc(len))) {
         memcpy(call->text, body, len);
         call->stage = STAGE_PARSING;
@@ -277,6 +294,18 @@ static uint64_t retry_after_ms(const char *header, int64_t now_us)
     return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
 }
 
+/* Of a header "Content-Type: …", without its parameters. */
+static void read_content_type(struct api_call *call, const char *header)
+{
+    static const char name[] = "Content-Type:";
+    if (strncasecmp(header, name, strlen(name)) != 0)
+        return;
+    const char *text = header + strlen(name);
+    text += strspn(text, " \t");
+    size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/.+-");
+    snprintf(call->content_type, sizeof call->content_type, "%.*s", len < 47 ? (int)len : 47, text);
+}
+
 static void on_head(sbx_transfer transfer, int status, const char *const *headers, void *arg)
 {
     (void)transfer;
@@ -287,6 +316,7 @@ static void on_head(sbx_transfer transfer, int status, const char *const *header
         uint64_t asked_ms = retry_after_ms(*headers, now_us);
         if (asked_ms > 0)
             call->retry_after_ms = asked_ms;
+        read_content_type(call, *headers);
     }
 }
 
@@ -368,6 +398,7 @@ static void begin(struct api_call *call)
     call->status = 0;
     call->too_large = false;
     call->retry_after_ms = 0;
+    call->content_type[0] = call->came[0] = '\0';
     size_t size = strlen(options->api_url) + strlen(call->path) + 1;
     char *url = malloc(size);
     if (!url)

@@ -46,6 +46,7 @@ struct api_answer {
     const sbx_json *body;          /* borrowed for the callback; NULL: there was none */
     bool may_pass;                 /* `error` may be gone when it is tried again */
     bool too_large;                /* it came with 2xx, but is over max_body, or can't be unpacked */
+    bool cut_short;                /* `error` says no more than that its deadline came */
     uint64_t retry_after_ms;       /* what the API asked for; 0: nothing */
 };
 

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define CODE_NOT_FOUND "NOT_FOUND"
 #define CODE_QUOTA "CONCURRENCY_LIMIT_REACHED"
@@ -61,6 +62,44 @@ const char *refusal_code(const struct sbx_json_api *json, const sbx_json *value)
     return len > 0 && len < sizeof((struct sbx_error *)NULL)->code && code[len] == '\0' ? code : NULL;
 }
 
+/* ---- a body that says nothing ---- */
+
+static size_t least(size_t one, size_t other)
+{
+    return one < other ? one : other;
+}
+
+/* Where in the first `len` bytes the value of a secret may begin. */
+static size_t safe_length(const char *text, size_t len)
+{
+    static const char *const words[] = {"key", "token", "secret", "password", "environment"};
+    size_t safe = len;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        for (size_t at = 0; at < safe; at++)
+            if (strncasecmp(text + at, words[i], strlen(words[i])) == 0)
+                safe = at;
+    return safe;
+}
+
+void refusal_quote(char to[QUOTE_SIZE], const void *body, size_t len, const char *secret)
+{
+    enum { SHOWN = 80, LONGEST_WORD = 16 };
+    char begin[SHOWN + LONGEST_WORD + 1];
+    size_t copied = least(len, sizeof begin - 1);
+    const char *found = secret && len > 0 ? memmem(body, len, secret, strlen(secret)) : NULL;
+    for (size_t i = 0; i < copied; i++) {
+        unsigned char byte = ((const unsigned char *)body)[i];
+        begin[i] = byte == '\n' || byte == '\t' || byte == '\r' ? ' '
+                   : byte < ' ' || byte > '~'                   ? '?'
+                                                                : (char)byte;
+    }
+    begin[copied] = '\0';
+    size_t shown = safe_length(begin, least(copied, SHOWN));
+    if (found)
+        shown = least(shown, (size_t)(found - (const char *)body));
+    snprintf(to, QUOTE_SIZE, "%.*s%s", (int)shown, begin, shown < len ? "…" : "");
+}
+
 /* ---- what it means ---- */
 
 static enum sbx_error_kind kind_of(int status, bool from_api, const char **code)
@@ -83,7 +122,7 @@ static enum sbx_error_kind kind_of(int status, bool from_api, const char **code)
 }
 
 bool refusal_of(struct sbx_error *err, const struct sbx_json_api *json, int status, const sbx_json *document,
-                const char *what, const char *secret)
+                const char *came, const char *what, const char *secret)
 {
     const sbx_json *detail = json->get(document, "detail"); /* each refusal of the protocol has one */
     const char *code, *own = refusal_code(json, document);
@@ -102,13 +141,21 @@ bool refusal_of(struct sbx_error *err, const struct sbx_json_api *json, int stat
     char words[WORDS_SIZE] = "";
     read_words(words, sizeof words, json, document, secret);
     bool other_thing = own && strcmp(own, SBX_CODE_IMAGE_NOT_FOUND) == 0; /* that is not there */
-    const char *hint = status == 401       ? " (is the option api_key right?)"
+    bool of_start = strcmp(what, "POST /start") == 0;
+    /* Nothing that a start names can be missing but its image: the API itself is not there. */
+    if (status == 404 && of_start && !other_thing) {
+        kind = SBX_ERR_REFUSED;
+        code = SBX_CODE_BACKEND_REFUSED;
+    }
+    const char *hint = status == 401 ? " (is the option api_key right?)"
+                       : status == 404 && of_start && !other_thing
+                           ? " (is the option api_url right? A sandboxd has the API below /runtime-api)"
                        : status / 100 == 3 ? " (it is elsewhere: is the option api_url right?)"
                                            : "";
-    failure_set(err, kind, own && (kind != SBX_ERR_NOT_FOUND || other_thing) ? own : code,
+    failure_set(err, kind, own && ((kind != SBX_ERR_NOT_FOUND && status != 404) || other_thing) ? own : code,
                 *words ? "the runtime API refused %s with status %d: %s%s"
                        : "the runtime API refused %s with status %d%s%s",
-                what, status, words, hint);
+                what, status, *words ? words : came, hint);
     err->retryable = may_pass;
     return may_pass;
 }

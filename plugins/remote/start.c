@@ -104,6 +104,12 @@ static void not_there(struct starting *starting)
         end_unclear(starting, &starting->error);
 }
 
+/* What went wrong when the session was asked for. Where its start was asked for first, that failure is the reason. */
+static void look_failed(struct starting *starting, const struct sbx_error *why)
+{
+    end_unclear(starting, starting->attempts > 0 ? &starting->error : why);
+}
+
 static void on_look(void *arg, const struct api_answer *answer)
 {
     struct starting *starting = arg;
@@ -114,9 +120,9 @@ static void on_look(void *arg, const struct api_answer *answer)
     if (refusal_is_missing(answer->error))
         not_there(starting);
     else if (answer->error)
-        end_unclear(starting, answer->error);
+        look_failed(starting, answer->error);
     else if (runtime_read(&runtime, json, answer->body, starting->base.id, &error) != 0)
-        end_unclear(starting, &error);
+        look_failed(starting, &error);
     else if (runtime.stopped)
         not_there(starting);
     else
@@ -145,7 +151,8 @@ static void look_later(struct starting *starting)
  * request was wrong: a 500 may come from the middle of the making. */
 static void on_failure(struct starting *starting, const struct api_answer *answer)
 {
-    starting->error = *answer->error;
+    if (!answer->cut_short || starting->attempts == 1)
+        starting->error = *answer->error;
     starting->retry_after_ms = answer->retry_after_ms;
     starting->refused = !answer->may_pass;
     if (starting->refused && !starting->unclear && answer->status >= 400 && answer->status < 500) {

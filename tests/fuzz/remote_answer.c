@@ -68,7 +68,8 @@ static void refuse(const struct sbx_json_api *json, const sbx_json *value)
     static const int statuses[] = {401, 404, 422, 429, 500, 502, 503};
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
         struct sbx_error error = {0};
-        bool may_pass = refusal_of(&error, json, statuses[i], value, "GET /sessions/x", "secret");
+        bool may_pass = refusal_of(&error, json, statuses[i], value, " (text/html: '<html>')",
+                                   "GET /sessions/x", "secret");
         require(error.kind != 0 && may_pass == (error.retryable != 0));
         require(error.code[0] && memchr(error.code, 0, sizeof error.code));
         require(memchr(error.message, 0, sizeof error.message) && !strstr(error.message, "secret"));

@@ -306,6 +306,45 @@ def test_a_start_that_is_refused_leaves_nothing(api, remote):
     assert not remote.everything()
 
 
+@pytest.mark.parametrize("rule, told", [
+    ({"status": 200, "body": b"<html>welcome</html>", "headers": {"Content-Type": "text/html; charset=utf-8"}},
+     "the runtime API's answer to POST /start makes no sense: it is no JSON, but has status 200 "
+     "(text/html: '<html>welcome</html>')"),
+    ({"status": 500, "body": b"no luck", "headers": {"Content-Type": "text/plain"}},
+     "the runtime API refused POST /start with status 500 (text/plain: 'no luck')"),
+    ({"status": 200, "body": b'{"session_api_key": "hush'}, "it is no JSON, but has status 200 "
+     "(application/json: '{\"session_api_…')"),
+    ({"status": 200, "body": {"runtime_id": 7}}, "its runtime_id is no text"),
+])
+@pytest.mark.parametrize("then", [{"status": 200, "body": b"<html>"}, {"status": 500, "body": {"detail": "second"}},
+                                  {"status": 200, "body": {"runtime_id": ""}}])
+def test_the_first_failure_of_a_start_is_told(api, remote, rule, told, then):
+    api.rule("^POST /start$", **rule)
+    looks = api.rule("^GET /sessions/(?!batch)", times=1, **then)
+    response = remote.post("/api/v1/sandboxes?wait=10s")
+    assert looks.seen >= 1 and told in response.json()["detail"], response
+    assert "hush" not in response.text + remote.log() and "second" not in response.text
+
+
+def test_a_start_at_a_wrong_url_hints_at_it(api, remote):
+    api.rule("^POST /start$", status=404, body={"detail": "Not Found"})
+    response = remote.post("/api/v1/sandboxes?wait=10s")
+    assert response.status == 502 and "is the option api_url right?" in response.json()["detail"], response
+
+
+@pytest.mark.parametrize("refused, told", [
+    ({"status": 409, "body": {"detail": "not now"}}, "POST /pause with status 409: not now"),
+    ({"status": 404, "body": {"detail": "no such runtime"}}, "POST /pause with status 404: no such runtime; and then")])
+@pytest.mark.parametrize("then", [{"status": 400, "body": {"detail": "second"}}, {"status": 200, "body": []}])
+def test_the_first_failure_of_a_pause_is_told(api, remote, refused, told, then):
+    sandbox = remote.start_sandbox()
+    api.rule("^POST /pause$", **refused)
+    api.rule("^GET /sessions/(?!batch)", **then)
+    response = remote.post(f"/api/v1/sandboxes/{sandbox['id']}/pause")
+    assert told in response.json()["detail"], response
+    assert remote.sandbox(sandbox["id"])["status"] == "RUNNING"
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_start_that_is_carried_out_when_it_was_given_up_leaves_nothing(api, make_remote, killed):
     remote = make_remote(timeout="1s", start_sandbox_timeout="1s")

@@ -61,7 +61,7 @@ static void looked(void *arg, const struct sbx_error *err, struct container *con
 {
     struct acting *acting = arg;
     if (err)
-        end(acting, err);
+        end(acting, acting->refused ? &acting->error : err); /* the first failure is the reason */
     else if (!container)
         end_not_found(acting);
     else if (acting->refused && (acting->looked || container->facts.state == acting->state)) {

@@ -412,7 +412,7 @@ static void cancelled_inside_each_callback(void **state)
         struct call *call = call_begin(
             &(struct client_request){.url = at(i < 2 ? "/stream" : "/ok"), .no_reuse = true}, true);
         call->cancel_in = places[i];
-        for (int n = 0; n < 10000 && (n < 50 || !all_closed(server)); n++) {
+        for (int n = 0; n < 60000 && (call->transfer || !all_closed(server)); n++) {
             turn(1);
             usleep(1000);
         }

@@ -10,15 +10,20 @@
 
 #include <cmocka.h>
 
-static bool refuse(struct sbx_error *error, int status, const char *body)
+static bool refuse_call(struct sbx_error *error, const char *call, int status, const char *body)
 {
     const struct sbx_json_api *json = json_table();
     sbx_json *document = body ? json->parse(body, strlen(body), NULL) : NULL;
-    bool may_pass = refusal_of(error, json, status, document, "POST /start", "the-api-key");
+    bool may_pass = refusal_of(error, json, status, document, " (text/html: '<p>')", call, "the-api-key");
     assert_int_equal(may_pass, error->retryable);
-    assert_non_null(strstr(error->message, "POST /start"));
+    assert_non_null(strstr(error->message, call));
     json->free(document);
     return may_pass;
+}
+
+static bool refuse(struct sbx_error *error, int status, const char *body)
+{
+    return refuse_call(error, "POST /pause", status, body);
 }
 
 static void each_status_has_its_kind(void **state)
@@ -122,6 +127,69 @@ static void only_an_api_says_that_something_is_not_there(void **state)
     assert_false(refusal_is_missing(NULL));
 }
 
+static void a_body_without_a_reason_is_quoted(void **state)
+{
+    (void)state;
+    struct sbx_error error;
+    refuse(&error, 500, NULL);
+    assert_string_equal(error.message,
+                        "the runtime API refused POST /pause with status 500 (text/html: '<p>')");
+    refuse(&error, 500, "{\"detail\": \"broken\"}");
+    assert_string_equal(error.message, "the runtime API refused POST /pause with status 500: broken");
+}
+
+static void a_start_that_is_not_found_means_that_the_api_is_elsewhere(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {NULL, "{\"detail\": \"Not Found\"}",
+                                         "{\"detail\": \"x\", \"error\": {\"code\": \"NOT_FOUND\"}}"};
+    struct sbx_error error;
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        refuse_call(&error, "POST /start", 404, bodies[i]);
+        assert_int_equal(error.kind, SBX_ERR_REFUSED);
+        assert_string_equal(error.code, SBX_CODE_BACKEND_REFUSED);
+        assert_non_null(strstr(error.message, "is the option api_url right?"));
+    }
+    refuse_call(&error, "POST /start", 404,
+                "{\"detail\": \"x\", \"error\": {\"code\": \"IMAGE_NOT_FOUND\"}}");
+    assert_string_equal(error.code, "IMAGE_NOT_FOUND");
+    assert_null(strstr(error.message, "api_url"));
+}
+
+static const char *quote(const char *body, size_t len)
+{
+    static char text[QUOTE_SIZE];
+    refusal_quote(text, body, len, "the-api-key");
+    return text;
+}
+
+static void a_quote_is_short_printable_and_without_secrets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *quote;
+    } rows[] = {
+        {"", ""},
+        {"<html>", "<html>"},
+        {"a\r\n\tb\x1b[1m\xc3\xa4", "a   b?[1m??"},
+        {"0123456789012345678901234567890123456789012345678901234567890123456789012345678901",
+         "01234567890123456789012345678901234567890123456789012345678901234567890123456789…"},
+        {"{\"runtime_id\": \"a\", \"session_api_key\": \"hush\"", "{\"runtime_id\": \"a\", \"session_api_…"},
+        {"Bearer TOKEN hush", "Bearer …"},
+        {"you said the-api-key, which", "you said …"},
+        {"x=1&password=hush", "x=1&…"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_string_equal(quote(rows[i].body, strlen(rows[i].body)), rows[i].quote);
+    static const char secret[] = "hidden-word";
+    for (int before = 60; before < 100; before++) { /* wherever it is cut */
+        char body[256], text[QUOTE_SIZE];
+        int len = snprintf(body, sizeof body, "%0*d%s", before, 7, secret);
+        refusal_quote(text, body, (size_t)len, secret);
+        assert_null(strchr(text, 'h'));
+    }
+}
+
 static void codes_of_its_own_are_kept_where_they_are_codes(void **state)
 {
     (void)state;
@@ -147,6 +215,9 @@ int main(void)
         cmocka_unit_test(a_key_in_its_words_is_not_told),
         cmocka_unit_test(a_quota_is_no_matter_of_time),
         cmocka_unit_test(only_an_api_says_that_something_is_not_there),
+        cmocka_unit_test(a_body_without_a_reason_is_quoted),
+        cmocka_unit_test(a_start_that_is_not_found_means_that_the_api_is_elsewhere),
+        cmocka_unit_test(a_quote_is_short_printable_and_without_secrets),
         cmocka_unit_test(codes_of_its_own_are_kept_where_they_are_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
