@@ -7,6 +7,7 @@
 #define PROCESS_BACKEND_H
 
 #include "options.h"
+#include "owner.h"
 #include "sandbox_limits.h"
 #include "wire.h"
 
@@ -44,6 +45,7 @@ struct request {
     uint32_t asked;          /* serial of the question to the supervisor; 0: none */
     bool launched;           /* START, RESUME: the program was started in this operation */
     bool end_sent;
+    bool looked_again; /* whether it still belongs to another control directory */
     bool cancelled;
     bool removed; /* nothing is left of it */
     bool failed;  /* START: undone by a removal, then answered with `failure` */
@@ -64,6 +66,7 @@ struct process_backend {
     char **environment; /* of the daemon, as far as sandboxes get it */
     char *supervisor;   /* path of process-supervisor */
     int state_dir;
+    char *state_path; /* of the same */
     bool quiesced;
     _Atomic unsigned port_cursor;
     struct sandbox *buckets[SANDBOX_BUCKETS];
@@ -90,6 +93,8 @@ struct sandbox {
     struct wire_status status; /* the last one of this run */
     char *tail;                /* of the log, until the end was reported; so is the next */
     char *program;             /* what could not be executed */
+    char *foreign;             /* why it is none of ours, though its record is here; NULL: it is */
+    struct owner owner_dir;    /* its control directory */
     bool end_reported;
     uint64_t listed; /* backend->listings_begun at its last report */
 

@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include "common/failure.h"
+#include "owner.h"
 #include "wire.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 enum { ARGUMENTS_MAX = 4096, ENVIRONMENT_MAX = 1024 };
 
 static const char *const always_passed[] = {"PATH", "HOME", "LANG", "TZ"};
+enum { OF_USER = 3 }; /* HOME, USER and LOGNAME */
 enum { ALWAYS_PASSED = sizeof always_passed / sizeof *always_passed };
 
 static void add_zero(struct bytes *bytes)
@@ -108,6 +110,7 @@ static int collect_environment(const struct command *command, sbx_json *all, str
     set_variable(command, all, "SESSION_API_KEY", command->session_key);
     set_variable(command, all, "OH_SESSION_API_KEYS_0", command->session_key);
     set_variable(command, all, "SANDBOX_ID", command->sandbox_id);
+    set_variable(command, all, OWNER_VARIABLE, command->owner_mark);
     return 0;
 }
 
@@ -175,9 +178,23 @@ static char *variable(const char *name, const char *value, const char *behind)
     return entry;
 }
 
+/* In place of the daemon's HOME, which may be one that this user can't even enter. */
+static size_t add_user(const struct options *options, char **list)
+{
+    size_t count = 0;
+    if (!options->run_as)
+        return 0;
+    list[count++] = variable("HOME", options->user_home, "");
+    if (options->user_name) {
+        list[count++] = variable("USER", options->user_name, "");
+        list[count++] = variable("LOGNAME", options->user_name, "");
+    }
+    return count;
+}
+
 char **command_environment(const struct options *options, const char *public_url)
 {
-    char **list = calloc(ALWAYS_PASSED + options->pass_env_len + 2u, sizeof *list);
+    char **list = calloc(ALWAYS_PASSED + OF_USER + options->pass_env_len + 2u, sizeof *list);
     if (!list)
         abort();
     size_t count = 0;
@@ -186,6 +203,8 @@ char **command_environment(const struct options *options, const char *public_url
         const char *value = getenv(name);
         if (value)
             list[count++] = variable(name, value, "");
+        if (i + 1 == ALWAYS_PASSED)
+            count += add_user(options, list + count);
     }
     if (public_url)
         list[count++] = variable("OH_WEBHOOKS_0_BASE_URL", public_url, "/api/v1/webhooks");

@@ -17,6 +17,7 @@ struct command {
     char *const *environment; /* allow-listed variables of the daemon, "NAME=value"; ends in NULL */
     const char *sandbox_id;
     const char *session_key;
+    const char *owner_mark; /* of its control directory: owner.h */
     uint16_t port;
     uint64_t incarnation;
     const struct limits_groups *groups;
@@ -25,7 +26,8 @@ struct command {
 /* Appends the launch (wire.h) to `launch`, whose bound is set here. -1 with `err`. */
 int command_build(const struct command *command, struct bytes *launch, struct sbx_error *err);
 
-/* What every sandbox gets: PATH, HOME, LANG, TZ and those of `pass_env` as the daemon has them, and where the agent
+/* What every sandbox gets: PATH, HOME, LANG, TZ and those of `pass_env` as the daemon has them (with `run_as` that user's
+ * HOME, USER and LOGNAME), and where the agent
  * server reports to (public_url NULL: nowhere). To be freed with command_environment_free(). */
 char **command_environment(const struct options *options, const char *public_url);
 void command_environment_free(char **environment);

@@ -21,6 +21,8 @@ struct inspection {
 
     int dir; /* of what was found; -1: nothing */
     bool exists, locked, swept, sweep_failed;
+    bool foreign; /* it belongs to another control directory; `error` says to which */
+    struct owner owner_dir;
     struct record record;
     struct wire_status exit;
     struct sbx_error error;
@@ -38,7 +40,7 @@ static void clean_up(struct inspection *job)
     record_groups(&job->record, groups);
     if (groups->freezer != 0)
         (void)cgroup_kill(groups->dirs[0], groups->freezer);
-    job->sweep_failed = sweep_processes(job->id, &job->error) != 0;
+    job->sweep_failed = sweep_processes(job->id, owner_recorded(&job->record), &job->error) != 0;
     for (uint32_t i = 0; i < groups->count; i++)
         (void)cgroup_remove(groups->dirs[i], 1000);
     free(groups);
@@ -64,6 +66,12 @@ static void inspect_run(void *arg)
     /* The lock first: whoever begins to launch after this has it before anything else changes. */
     job->locked = control_dir_locked(job->dir);
     job->exists = record_read(&job->record, job->host->json, job->dir) == 0;
+    (void)owner_of(job->dir, &job->owner_dir);
+    job->foreign = job->exists && owner_is_other(&job->record, job->dir, job->id, &job->error);
+    if (job->foreign) {
+        logfile_last(job->dir, job->tail, sizeof job->tail);
+        return;
+    }
     uint64_t incarnation = job->exists ? (uint64_t)record_integer(&job->record, "incarnation") : 0;
     if (job->exists && !job->locked && !control_dir_read_exit(job->dir, incarnation, &job->exit)) {
         /* Held through the cleaning, so that no launch of another instance comes in between. */
@@ -105,6 +113,29 @@ static void reach(struct sandbox *sandbox, int dir)
     sandbox_arm(sandbox, UINT64_C(1) << shift);
 }
 
+/* In LIFE_DEAD, since it belongs to another control directory (owner.h). */
+static void set_foreign(struct sandbox *sandbox, const char *why)
+{
+    sandbox_keep_text(&sandbox->foreign, why);
+    sandbox->status = (struct wire_status){.phase = WIRE_EXITED,
+                                           .flags = WIRE_SUPERVISOR_LOST,
+                                           .exit_code = -1,
+                                           .incarnation = sandbox->incarnation};
+    sandbox_set_life(sandbox, LIFE_DEAD);
+}
+
+/* Its socket and its lock are those of another control directory: a copy has them as links. */
+void inspect_refuse(struct sandbox *sandbox, const struct wire_status *status)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "the state of this sandbox is a copy: its supervisor (pid %d) belongs to another folder",
+             (int)status->supervisor);
+    link_close(sandbox);
+    set_foreign(sandbox, text);
+    sandbox_step(sandbox);
+}
+
 static void inspect_done(void *arg)
 {
     struct inspection *job = arg;
@@ -115,8 +146,12 @@ static void inspect_done(void *arg)
     sandbox->busy = false;
     if (job->exists)
         take_record(sandbox, &job->record);
+    sandbox->owner_dir = job->owner_dir;
+    sandbox_keep_text(&sandbox->foreign, NULL);
     if (sandbox->link >= 0) {
         sandbox_keep_text(&sandbox->tail, job->tail); /* all that was wanted */
+    } else if (job->foreign) {
+        set_foreign(sandbox, job->error.message);
     } else if (job->locked) {
         reach(sandbox, job->dir);
     } else if (!job->exists) {

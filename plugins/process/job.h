@@ -11,6 +11,8 @@
 /* Looks at a sandbox's control directory: is there a record, does a supervisor live, how did it end? Ends
  * what a killed supervisor left behind. */
 void inspect_begin(struct sandbox *sandbox);
+/* A supervisor spoke that belongs to another control directory: lets go of it. */
+void inspect_refuse(struct sandbox *sandbox, const struct wire_status *status);
 
 /* Makes directories, groups, record and port, and spawns the supervisor: of a new sandbox in LIFE_ABSENT, else
  * of one in LIFE_DEAD. `retry`: once more on another port. */

@@ -14,11 +14,13 @@
 #include "directory.h"
 #include "job.h"
 #include "link.h"
+#include "owner.h"
 #include "port.h"
 #include "record.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,6 +39,7 @@ struct launching {
     uint32_t attempt;
     uint64_t incarnation;
     uint16_t port; /* before: the one to prefer */
+    struct owner owner_dir;
 
     int fds[WIRE_FD_PORT - WIRE_FD_LAUNCH + 1]; /* in the order of enum wire_fd; -1: not there */
     int dir;                                    /* the control directory again, for syncing */
@@ -47,6 +50,17 @@ struct launching {
 static int *fd_of(struct launching *job, enum wire_fd fd)
 {
     return &job->fds[fd - WIRE_FD_LAUNCH];
+}
+
+/* A supervisor of another control directory may have what is in the place of a new sandbox. */
+static int check_place(struct launching *job)
+{
+    char folder[PATH_MAX + SANDBOX_ID_MAX + 2], path[PATH_MAX + SANDBOX_ID_MAX + 2];
+    snprintf(path, sizeof path, "%s/%s", record_text(&job->record, "base"), job->id);
+    if (!job->fresh || access(path, F_OK) != 0)
+        return 0;
+    snprintf(folder, sizeof folder, "%s/%s", job->backend->state_path, job->id);
+    return owner_is_elsewhere(folder, job->id, NULL, &job->error) ? -1 : 0;
 }
 
 static int open_control_dir(struct launching *job)
@@ -65,7 +79,7 @@ static int open_control_dir(struct launching *job)
         return failure_errno(&job->error, errno, "its control directory can't be locked");
     if (record_read(&job->record, job->host->json, *dir) != 0)
         return failure_errno(&job->error, errno, "its record can't be read");
-    return 0;
+    return owner_is_other(&job->record, *dir, job->id, &job->error) ? -1 : 0;
 }
 
 static int open_working_dir(struct launching *job)
@@ -98,6 +112,7 @@ static int write_launch(struct launching *job, const struct limits_groups *group
         .environment = job->backend->environment,
         .sandbox_id = job->id,
         .session_key = record_text(&job->record, "session_key"),
+        .owner_mark = owner_recorded(&job->record),
         .port = job->port,
         .incarnation = job->incarnation,
         .groups = groups,
@@ -136,7 +151,7 @@ static int prepare(struct launching *job, struct limits_groups *groups)
 {
     struct process_backend *backend = job->backend;
     const struct options *options = &backend->options;
-    if (open_control_dir(job) != 0)
+    if (check_place(job) != 0 || open_control_dir(job) != 0)
         return -1;
     int *reservation = fd_of(job, WIRE_FD_PORT);
     *reservation = port_reserve((uint16_t)options->base_port, OPTIONS_PORTS, job->port, &backend->port_cursor,
@@ -150,6 +165,8 @@ static int prepare(struct launching *job, struct limits_groups *groups)
     limits_name(groups, &backend->limits, options, job->id, job->incarnation);
     record_set_run(&job->record, job->incarnation, job->port, job->attempt, groups);
     int dir = *fd_of(job, WIRE_FD_CONTROL_DIR);
+    if (owner_record(&job->record, dir) != 0)
+        return failure_errno(&job->error, errno, "its control directory can't be looked at");
     if (record_write(&job->record, dir) != 0)
         return failure_errno(&job->error, errno, "its record can't be written");
     const struct options scaled = scale_limits(options, job->host->json, record_spec(&job->record));
@@ -157,6 +174,7 @@ static int prepare(struct launching *job, struct limits_groups *groups)
         write_launch(job, groups) != 0)
         return -1;
     job->dir = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+    (void)owner_of(dir, &job->owner_dir);
     return job->dir >= 0 ? 0 : failure_errno(&job->error, errno, "no descriptor is left");
 }
 
@@ -169,7 +187,8 @@ static void record_failure(struct launching *job)
                                .step = WIRE_STEP_PREPARE,
                                .exit_code = -1,
                                .incarnation = (uint64_t)record_integer(&job->record, "incarnation")};
-    if (!job->fresh && *fd_of(job, WIRE_FD_LOCK) >= 0 && job->record.document)
+    bool other = strcmp(job->error.code, OWNER_OTHER) == 0;
+    if (!job->fresh && !other && *fd_of(job, WIRE_FD_LOCK) >= 0 && job->record.document)
         (void)control_dir_write_exit(*fd_of(job, WIRE_FD_CONTROL_DIR), &exit);
 }
 
@@ -268,6 +287,7 @@ static void take_run(struct sandbox *sandbox, struct launching *job)
     sandbox->incarnation = job->incarnation;
     sandbox->attempt = job->attempt;
     sandbox->port = job->port;
+    sandbox->owner_dir = job->owner_dir;
     sandbox->status = (struct wire_status){.incarnation = job->incarnation};
     sandbox->end_reported = false;
     free(sandbox->tail);

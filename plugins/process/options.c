@@ -2,11 +2,8 @@
 #include "options.h"
 
 #include "common/option_reader.h"
+#include "run_as.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,62 +61,10 @@ static void read_pass_env(struct reader *reader, const sbx_json *value)
     }
 }
 
-static bool read_id(const char *text, uint32_t *id)
-{
-    if (!isdigit((unsigned char)*text))
-        return false;
-    char *end;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (*end || errno != 0 || number >= UINT32_MAX)
-        return false;
-    *id = (uint32_t)number;
-    return true;
-}
-
-/* `user` is "name" or a number. The supplementary groups are the user's own. */
-static bool find_user(struct reader *reader, const char *user, bool group_given)
-{
-    struct options *options = reader->options;
-    struct passwd entry, *found = NULL;
-    char texts[4096];
-    if (read_id(user, &options->uid))
-        (void)getpwuid_r(options->uid, &entry, texts, sizeof texts, &found);
-    else if ((void)getpwnam_r(user, &entry, texts, sizeof texts, &found), !found) {
-        option_complain(&reader->base, "run_as", "there is no user \"%s\"", user);
-        return false;
-    }
-    if (!found && !group_given) {
-        option_complain(&reader->base, "run_as",
-                        "there is no user %s, so a group must be named too: %s:GROUP", user, user);
-        return false;
-    }
-    if (!found)
-        return true;
-    options->uid = found->pw_uid;
-    if (!group_given)
-        options->gid = found->pw_gid;
-    gid_t groups[OPTIONS_GROUPS_MAX];
-    int count = OPTIONS_GROUPS_MAX;
-    if (getgrouplist(found->pw_name, options->gid, groups, &count) < 0)
-        count = OPTIONS_GROUPS_MAX;
-    options->groups_len = (uint32_t)count;
-    for (int i = 0; i < count; i++)
-        options->groups[i] = groups[i];
-    return true;
-}
-
 static void read_run_as(struct reader *reader, const sbx_json *value)
 {
-    struct options *options = reader->options;
-    const char *text = reader->base.host->json->string(value, "");
-    char user[256];
-    int len = snprintf(user, sizeof user, "%s", text);
-    char *colon = strchr(user, ':');
-    if (colon)
-        *colon = '\0';
-    const char *group = colon ? colon + 1 : NULL;
-    if (*user == '\0' || len < 0 || (size_t)len >= sizeof user || (group && *group == '\0')) {
+    struct sbx_error err;
+    if (!run_as_parse(reader->options, reader->base.host->json->string(value, ""))) {
         option_complain(&reader->base, "run_as", "must be a user, or user:group");
         return;
     }
@@ -128,19 +73,17 @@ static void read_run_as(struct reader *reader, const sbx_json *value)
                         "only a daemon that runs as root can run sandboxes as another user");
         return;
     }
-    if (group && !read_id(group, &options->gid)) {
-        struct group entry, *found = NULL;
-        char texts[8192];
-        (void)getgrnam_r(group, &entry, texts, sizeof texts, &found);
-        if (!found) {
-            option_complain(&reader->base, "run_as", "there is no group \"%s\"", group);
-            return;
-        }
-        options->gid = found->gr_gid;
+    if (!reader->base.check)
+        return; /* it is being opened: it is found on the pool */
+    switch (run_as_check(reader->options, &err)) {
+    case RUN_AS_WRONG: option_complain(&reader->base, "run_as", "%s", err.message); break;
+    case RUN_AS_ELSEWHERE:
+        option_warn(&reader->base, "run_as",
+                    "is no user and group of this machine's own: whether a directory service knows them is "
+                    "found out when the backend opens");
+        break;
+    default: break;
     }
-    options->run_as = find_user(reader, user, group != NULL);
-    if (options->run_as && options->groups_len == 0)
-        options->groups[options->groups_len++] = options->gid;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -172,6 +115,10 @@ void options_finish(struct options *options)
     free(options->base_working_dir);
     free(options->python_executable);
     free(options->agent_server_module);
+    free(options->run_as_user);
+    free(options->run_as_group);
+    free(options->user_name);
+    free(options->user_home);
     for (uint32_t i = 0; i < options->pass_env_len; i++)
         free(options->pass_env[i]);
     *options = (struct options){0};

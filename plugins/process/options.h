@@ -21,7 +21,12 @@ struct options {
     uint64_t log_size;
     uint64_t memory, pids, files; /* 0: no limit */
     uint64_t cpu_milli;           /* thousandths of a processor; 0: no limit */
-    bool run_as;                  /* the four that follow are set */
+    bool run_as;                  /* the two that follow are set */
+    char *run_as_user;
+    char *run_as_group; /* NULL: the user's own */
+    /* Set by run_as_find(). */
+    char *user_name; /* NULL: the user is a number without a name */
+    char *user_home;
     uint32_t uid, gid;
     uint32_t groups[OPTIONS_GROUPS_MAX];
     uint32_t groups_len;

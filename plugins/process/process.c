@@ -11,6 +11,7 @@
 #include "job.h"
 #include "link.h"
 #include "record.h"
+#include "run_as.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,7 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
 struct opening {
     struct process_backend *backend;
     sbx_op op;
-    char *state_dir;
+    char *public_url; /* NULL: there is none */
     int result;
     struct sbx_error error;
 };
@@ -58,6 +59,7 @@ static void backend_free(struct process_backend *backend)
     command_environment_free(backend->environment);
     options_finish(&backend->options);
     free(backend->supervisor);
+    free(backend->state_path);
     free(backend);
 }
 
@@ -69,14 +71,20 @@ static int open_all(struct opening *opening)
     if (access(backend->supervisor, X_OK) != 0)
         return failure_errno(err, errno, "%.300s, which belongs beside the plugin, can't be executed",
                              backend->supervisor);
+    if (options->run_as) {
+        struct sbx_error why;
+        if (run_as_find(&backend->options, &why) != 0)
+            return failure_set(err, SBX_ERR_INVALID, "INVALID_OPTIONS", "run_as: %s", why.message);
+    }
+    backend->environment = command_environment(options, opening->public_url);
     int base = directory_open_base(options->base_working_dir, options->run_as ? options->uid : geteuid(),
                                    options->run_as ? options->gid : getegid(), err);
     if (base < 0)
         return -1;
     close(base);
-    backend->state_dir = open(opening->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    backend->state_dir = open(backend->state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (backend->state_dir < 0)
-        return failure_errno(err, errno, "%.300s can't be opened", opening->state_dir);
+        return failure_errno(err, errno, "%.300s can't be opened", backend->state_path);
     if (limits_find(&backend->limits, options, NULL, NULL, err) != 0 ||
         limits_prepare(&backend->limits, options, err) != 0)
         return -1;
@@ -104,7 +112,7 @@ static void open_done(void *arg)
         backend_free(backend);
         host->complete(public, opening->op, &opening->error);
     }
-    free(opening->state_dir);
+    free(opening->public_url);
     free(opening);
 }
 
@@ -139,15 +147,15 @@ static void open_backend(struct sbx_backend *public, const struct sbx_backend_co
         host->complete(public, op, &error);
         return;
     }
-    backend->environment = command_environment(&backend->options, config->public_url);
+    opening->public_url = config->public_url ? strdup(config->public_url) : NULL;
     backend->supervisor = supervisor_path(config->plugin_path);
     public->self = backend;
     if (SBX_HAS(host, health_check)) /* an agent server that says "not initialized" is not ready */
         host->health_check(public, NULL, "{\"status\":\"ok\"}");
     opening->backend = backend;
     opening->op = op;
-    opening->state_dir = strdup(config->state_dir);
-    if (!opening->state_dir)
+    backend->state_path = realpath(config->state_dir, NULL);
+    if (!backend->state_path && !(backend->state_path = strdup(config->state_dir)))
         abort();
     host->work(public, open_run, open_done, opening);
 }

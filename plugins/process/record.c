@@ -130,6 +130,12 @@ void record_set_run(struct record *record, uint64_t incarnation, uint16_t port, 
     set_integer(record, "freezer", groups->freezer);
 }
 
+void record_set_owner(struct record *record, const char *mark, const char *path)
+{
+    set_text(record, RECORD_OWNER, mark);
+    set_text(record, RECORD_OWNER_PATH, path);
+}
+
 void record_groups(const struct record *record, struct limits_groups *groups)
 {
     const sbx_json *list = record->json->get(record->document, "groups");

@@ -33,6 +33,11 @@ void record_set_run(struct record *record, uint64_t incarnation, uint16_t port, 
                     const struct limits_groups *groups);
 void record_groups(const struct record *record, struct limits_groups *groups);
 
+/* To which control directory that run belongs: see owner.h. */
+#define RECORD_OWNER "owner_mark"
+#define RECORD_OWNER_PATH "owner_path"
+void record_set_owner(struct record *record, const char *mark, const char *path);
+
 /* Members. Texts are borrowed; NULL where there is none. */
 const char *record_text(const struct record *record, const char *name);
 int64_t record_integer(const struct record *record, const char *name);

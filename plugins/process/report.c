@@ -37,7 +37,9 @@ static void fail_step(const struct wire_status *status, const char *program, str
 void report_failure(const struct sandbox *sandbox, struct sbx_error *err)
 {
     const struct wire_status *status = &sandbox->status;
-    if (status->phase == WIRE_FAILED)
+    if (sandbox->foreign)
+        failure_set(err, SBX_ERR_CONFLICT, OWNER_OTHER, "%s", sandbox->foreign);
+    else if (status->phase == WIRE_FAILED)
         fail_step(status, sandbox->program ? sandbox->program : "its program", err);
     else
         failure_set(err, SBX_ERR_REFUSED, SBX_CODE_EXITED,
@@ -78,6 +80,8 @@ static enum sbx_state state_of(const struct sandbox *sandbox)
         return SBX_STATE_STARTING;
     if (!exited)
         return SBX_STATE_RUNNING; /* it is being ended, and has not ended yet */
+    if (sandbox->foreign)
+        return SBX_STATE_FAILED;
     return status->flags & WIRE_STOPPED ? SBX_STATE_STOPPED : SBX_STATE_ENDED;
 }
 
@@ -110,6 +114,8 @@ void report_state(struct sandbox *sandbox)
         .session_key = sandbox->session_key,
         .created_at_us = sandbox->created_at_us,
     };
+    if (observation.state == SBX_STATE_FAILED)
+        observation.error = explain_end(sandbox, &error);
     if (observation.state == SBX_STATE_ENDED) {
         observation.exit_code = status->exit_signal != 0 ? 128 + status->exit_signal : status->exit_code;
         observation.error = explain_end(sandbox, &error);

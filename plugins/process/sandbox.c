@@ -82,6 +82,7 @@ void sandbox_destroy(struct sandbox *sandbox)
     free(sandbox->spec_id);
     free(sandbox->tail);
     free(sandbox->program);
+    free(sandbox->foreign);
     free(sandbox->id);
     free(sandbox);
 }
@@ -211,6 +212,20 @@ static bool after_launch(struct sandbox *sandbox)
     return true;
 }
 
+/* Once more, since the other one may have gone; then the operation fails. */
+static bool fail_foreign(struct sandbox *sandbox)
+{
+    struct sbx_error error;
+    if (!sandbox->request->looked_again) {
+        sandbox->request->looked_again = true;
+        sandbox_set_life(sandbox, LIFE_UNKNOWN);
+        return true;
+    }
+    report_failure(sandbox, &error);
+    sandbox_complete(sandbox, &error);
+    return true;
+}
+
 static bool step_start(struct sandbox *sandbox)
 {
     struct request *request = sandbox->request;
@@ -236,6 +251,8 @@ static bool step_start(struct sandbox *sandbox)
     case LIFE_DEAD:
         if (request->launched && !request->failed)
             return after_launch(sandbox);
+        if (sandbox->foreign && !request->failed)
+            return fail_foreign(sandbox);
         remove_begin(sandbox);
         return false;
     default: break;
@@ -280,6 +297,8 @@ static bool step_resume(struct sandbox *sandbox)
         }
         if (request->launched)
             return after_launch(sandbox);
+        if (sandbox->foreign)
+            return fail_foreign(sandbox);
         launch_begin(sandbox, false);
         report_state(sandbox);
         return false;
@@ -307,7 +326,11 @@ static bool step_pause(struct sandbox *sandbox)
     case LIFE_ABSENT:
         fail(sandbox, SBX_ERR_NOT_FOUND, "NOT_FOUND", "there is no such sandbox any more");
         return true;
-    default: fail(sandbox, SBX_ERR_CONFLICT, "NOT_RUNNING", "its program does not run"); return true;
+    default:
+        if (sandbox->life == LIFE_DEAD && sandbox->foreign)
+            return fail_foreign(sandbox);
+        fail(sandbox, SBX_ERR_CONFLICT, "NOT_RUNNING", "its program does not run");
+        return true;
     }
 }
 
@@ -456,6 +479,11 @@ void sandbox_heard(struct sandbox *sandbox, const struct wire_status *status)
 {
     struct process_backend *backend = sandbox->backend;
     struct request *request = sandbox->request;
+    if (status->control_device != sandbox->owner_dir.device ||
+        status->control_inode != sandbox->owner_dir.inode) {
+        inspect_refuse(sandbox, status);
+        return;
+    }
     if (sandbox->life == LIFE_UNKNOWN && status->incarnation != sandbox->incarnation &&
         sandbox->lookups < LOOKUPS_MAX) {
         /* Another instance started it since its record was read. */

@@ -2,6 +2,7 @@
 #include "sweep.h"
 
 #include "common/failure.h"
+#include "owner.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,27 +16,42 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Looks for a whole entry of the environment, in pieces: it may be of any size. */
-static bool has_mark(int fd, const char *mark, size_t mark_len)
+/* A whole entry of an environment. */
+struct mark {
+    char text[200];
+    size_t len;
+    size_t matched; /* of the text and its zero byte; SIZE_MAX: this entry is another one */
+    bool found;
+};
+
+static void compare_byte(struct mark *mark, char byte)
+{
+    mark->found |= mark->matched == mark->len && byte == '\0';
+    if (byte == '\0')
+        mark->matched = 0;
+    else if (mark->matched < mark->len && byte == mark->text[mark->matched])
+        mark->matched++;
+    else
+        mark->matched = SIZE_MAX;
+}
+
+enum { MARKS = 2 };
+
+/* In pieces: an environment may be of any size. */
+static bool has_marks(int fd, const struct mark *wanted)
 {
     char text[8192];
-    size_t matched = 0; /* of the mark and its zero byte; SIZE_MAX: this entry is another one */
+    struct mark marks[MARKS];
+    memcpy(marks, wanted, sizeof marks);
     for (ssize_t len; (len = read(fd, text, sizeof text)) > 0;)
-        for (ssize_t i = 0; i < len; i++) {
-            if (matched == mark_len && text[i] == '\0')
-                return true;
-            if (text[i] == '\0')
-                matched = 0;
-            else if (matched < mark_len && text[i] == mark[matched])
-                matched++;
-            else
-                matched = SIZE_MAX;
-        }
-    return false;
+        for (ssize_t i = 0; i < len; i++)
+            for (size_t m = 0; m < MARKS; m++)
+                compare_byte(&marks[m], text[i]);
+    return marks[0].found && marks[1].found;
 }
 
 /* The pidfd comes first: if the pid is used anew meanwhile, it points to a process that is gone. */
-static bool kill_if_marked(const char *name, const char *mark, size_t mark_len)
+static bool kill_if_marked(const char *name, const struct mark *marks)
 {
     pid_t pid = (pid_t)strtol(name, NULL, 10);
     int process = pid > 0 && pid != getpid() ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
@@ -44,7 +60,7 @@ static bool kill_if_marked(const char *name, const char *mark, size_t mark_len)
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
     int environment = open(path, O_RDONLY | O_CLOEXEC);
-    bool killed = environment >= 0 && has_mark(environment, mark, mark_len) &&
+    bool killed = environment >= 0 && has_marks(environment, marks) &&
                   syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) == 0;
     if (environment >= 0)
         close(environment);
@@ -52,10 +68,17 @@ static bool kill_if_marked(const char *name, const char *mark, size_t mark_len)
     return killed;
 }
 
-int sweep_processes(const char *sandbox_id, struct sbx_error *err)
+static void set_mark(struct mark *mark, const char *name, const char *value)
 {
-    char mark[160];
-    int mark_len = snprintf(mark, sizeof mark, "SANDBOX_ID=%s", sandbox_id);
+    *mark = (struct mark){0};
+    mark->len = (size_t)snprintf(mark->text, sizeof mark->text, "%s=%s", name, value);
+}
+
+int sweep_processes(const char *sandbox_id, const char *owner, struct sbx_error *err)
+{
+    struct mark marks[MARKS];
+    set_mark(&marks[0], "SANDBOX_ID", sandbox_id);
+    set_mark(&marks[1], OWNER_VARIABLE, owner);
     for (unsigned round = 0; round < 1000; round++) {
         DIR *processes = opendir("/proc");
         if (!processes)
@@ -63,7 +86,7 @@ int sweep_processes(const char *sandbox_id, struct sbx_error *err)
         bool any = false;
         for (const struct dirent *entry; (entry = readdir(processes));)
             if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
-                any |= kill_if_marked(entry->d_name, mark, (size_t)mark_len);
+                any |= kill_if_marked(entry->d_name, marks);
         closedir(processes);
         if (!any)
             return 0;

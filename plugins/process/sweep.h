@@ -4,8 +4,9 @@
 
 #include <sandboxd/error.h>
 
-/* Kills every process that has SANDBOX_ID=sandbox_id in the environment it was started with, until
- * none is found. -1 with `err`: some are still there. */
-int sweep_processes(const char *sandbox_id, struct sbx_error *err);
+/* Kills every process that has SANDBOX_ID=sandbox_id and the mark of its control directory (owner.h) in the environment
+ * it was started with, until none is found. Those of another directory, or without a mark, are left alone. -1 with `err`:
+ * some are still there. */
+int sweep_processes(const char *sandbox_id, const char *owner, struct sbx_error *err);
 
 #endif

@@ -130,7 +130,8 @@ struct wire_status {
     uint32_t step;       /* WIRE_FAILED */
     int32_t error;       /* WIRE_FAILED: errno */
     uint64_t incarnation;
-    uint64_t output; /* position after the last byte of output */
+    uint64_t output;                        /* position after the last byte of output */
+    uint64_t control_device, control_inode; /* the identity of its control directory */
 };
 
 #endif

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import pwd
 import re
 import signal
 import stat
@@ -10,6 +11,8 @@ import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
+
+import pytest
 
 from agents import FAKE_AGENT, metric
 from harness import AGENT, TEST_PLUGINS, Client, process_state, wait_until
@@ -68,6 +71,21 @@ def test_the_environment_of_a_sandbox_is_allow_listed(make_daemon):
     assert directory.is_relative_to(daemon.sandboxes)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert os.getsid(pid) == pid or os.getsid(pid) in daemon.processes(), "a session of its own"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become somebody else")
+@pytest.mark.parametrize("user, home", [("nobody", pwd.getpwnam("nobody").pw_dir), ("4242:4242", "/")])
+def test_home_is_that_of_the_user_who_runs(make_daemon, user, home):
+    def run_as(config):
+        config["backends"]["local"]["options"]["run_as"] = user
+        config["specs"][0]["command"] = ["/bin/sh", "-c", "echo HOME=$$HOME USER=$$USER LOGNAME=$$LOGNAME; exec sleep 1000"]
+        config["backends"]["local"]["health_check_path"] = None
+    daemon = make_daemon(run_as)
+    daemon.directory.chmod(0o755)
+    sandbox = daemon.start().start_sandbox()
+    name = user if user == "nobody" else ""
+    wanted = f"HOME={home} USER={name} LOGNAME={name}\n"
+    wait_until(lambda: daemon.get(f"/api/v1/sandboxes/{sandbox['id']}/logs").text == wanted, what=wanted)
 
 
 def test_pause_freezes_and_resume_goes_on_with_the_same_key_and_url(daemon):

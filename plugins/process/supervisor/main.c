@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -391,6 +392,11 @@ int main(int argc, char **argv)
         return 1;
     close(WIRE_FD_LAUNCH);
     self.status.incarnation = self.launch.head.incarnation;
+    struct stat control_dir;
+    if (fstat(WIRE_FD_CONTROL_DIR, &control_dir) != 0)
+        return 1;
+    self.status.control_device = control_dir.st_dev;
+    self.status.control_inode = control_dir.st_ino;
     if (!prepare(&self))
         return 1;
 

@@ -304,6 +304,7 @@ static const char *build(const char *spec_text, char *const *environment, struct
                               .environment = environment,
                               .sandbox_id = "box",
                               .session_key = "key",
+                              .owner_mark = "7:9",
                               .port = 8123,
                               .groups = &groups};
     struct bytes launch = {0};
@@ -322,7 +323,7 @@ static const char *build(const char *spec_text, char *const *environment, struct
     return text;
 }
 
-#define OURS "SESSION_API_KEY=key\nOH_SESSION_API_KEYS_0=key\nSANDBOX_ID=box\n"
+#define OURS "SESSION_API_KEY=key\nOH_SESSION_API_KEYS_0=key\nSANDBOX_ID=box\nSANDBOX_CONTROL=7:9\n"
 
 static void the_port_goes_where_the_command_wants_it(void **state)
 {
@@ -350,7 +351,7 @@ static void later_variables_win_over_earlier_ones(void **state)
               "\"SANDBOX_ID\": \"other\"}}",
               daemon, &error),
         "8123\nPATH=/bin\nHOME=/home\nEMPTY=\nSANDBOX_ID=box\nSESSION_API_KEY=key\n"
-        "OH_SESSION_API_KEYS_0=key\n");
+        "OH_SESSION_API_KEYS_0=key\nSANDBOX_CONTROL=7:9\n");
 }
 
 static void a_wrong_spec_is_told_what_is_wrong(void **state)
@@ -392,6 +393,25 @@ static void only_allow_listed_variables_of_the_daemon_are_passed(void **state)
         webhooks |= strcmp(*entry, "OH_WEBHOOKS_0_BASE_URL=http://here:1/api/v1/webhooks") == 0;
     }
     assert_true(lang && choice && webhooks);
+    command_environment_free(list);
+}
+
+static void home_and_name_are_those_of_the_user_who_runs(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("HOME", "/home/of-the-daemon", 1), 0);
+    struct options options = {.run_as = true, .user_name = TEXT("alice"), .user_home = TEXT("/home/alice")};
+    char **list = command_environment(&options, NULL), *all = TEXT("");
+    struct bytes text = {.max = 65536};
+    for (char **entry = list; *entry; entry++) {
+        bytes_add_text(&text, *entry);
+        bytes_add_text(&text, "\n");
+    }
+    bytes_add(&text, "", 1);
+    all = text.data;
+    assert_non_null(strstr(all, "HOME=/home/alice\nUSER=alice\nLOGNAME=alice\n"));
+    assert_true(strstr(all, "HOME=/home/alice") > strstr(all, "HOME=/home/of-the-daemon"));
+    bytes_finish(&text);
     command_environment_free(list);
 }
 
@@ -447,18 +467,24 @@ static void what_a_crash_left_half_made_is_cleaned_up_and_nothing_else(void **st
 static void a_sweep_ends_what_has_the_mark_and_nothing_else(void **state)
 {
     (void)state;
-    char *const marked[] = {TEXT("A=1"), TEXT("SANDBOX_ID=sweep-me"), TEXT("B=2"), NULL};
-    char *const other[] = {TEXT("SANDBOX_ID=sweep-me-not"), TEXT("XSANDBOX_ID=sweep-me"), NULL};
+    char *const marked[] = {TEXT("A=1"), TEXT("SANDBOX_ID=sweep-me"), TEXT("B=2"),
+                            TEXT("SANDBOX_CONTROL=7:9"), NULL};
+    char *const other[] = {TEXT("SANDBOX_ID=sweep-me-not"), TEXT("XSANDBOX_ID=sweep-me"),
+                           TEXT("SANDBOX_CONTROL=7:9"), NULL};
+    char *const copied[] = {TEXT("SANDBOX_ID=sweep-me"), TEXT("SANDBOX_CONTROL=7:10"), NULL};
+    char *const bare[] = {TEXT("SANDBOX_ID=sweep-me"), NULL};
+    char *const *const environments[] = {marked, other, copied, bare};
     char *const arguments[] = {TEXT("sleep"), TEXT("1000"), NULL};
-    pid_t pids[2];
-    int ready[2][2];
+    enum { COUNT = sizeof environments / sizeof *environments };
+    pid_t pids[COUNT];
+    int ready[COUNT][2];
     fflush(stdout);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < COUNT; i++) {
         char byte;
         assert_int_equal(pipe2(ready[i], O_CLOEXEC), 0);
         pids[i] = fork();
         if (pids[i] == 0) {
-            execve("/bin/sleep", arguments, i == 0 ? marked : other);
+            execve("/bin/sleep", arguments, environments[i]);
             _exit(1);
         }
         close(ready[i][1]);
@@ -466,13 +492,15 @@ static void a_sweep_ends_what_has_the_mark_and_nothing_else(void **state)
         close(ready[i][0]);
     }
     struct sbx_error error;
-    assert_int_equal(sweep_processes("sweep-me", &error), 0);
+    assert_int_equal(sweep_processes("sweep-me", "7:9", &error), 0);
     int status;
     assert_int_equal(waitpid(pids[0], &status, 0), pids[0]);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    assert_int_equal(waitpid(pids[1], &status, WNOHANG), 0);
-    assert_int_equal(kill(pids[1], SIGKILL), 0);
-    assert_int_equal(waitpid(pids[1], &status, 0), pids[1]);
+    for (int i = 1; i < COUNT; i++) {
+        assert_int_equal(waitpid(pids[i], &status, WNOHANG), 0);
+        assert_int_equal(kill(pids[i], SIGKILL), 0);
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+    }
 }
 
 static void control_groups_are_found_from_the_mounts(void **state)
@@ -519,6 +547,7 @@ int main(void)
         TEST(later_variables_win_over_earlier_ones),
         TEST(a_wrong_spec_is_told_what_is_wrong),
         TEST(only_allow_listed_variables_of_the_daemon_are_passed),
+        TEST(home_and_name_are_those_of_the_user_who_runs),
         TEST(a_log_is_read_by_position_across_its_files),
         TEST(what_a_crash_left_half_made_is_cleaned_up_and_nothing_else),
         TEST(a_sweep_ends_what_has_the_mark_and_nothing_else),
