@@ -1,6 +1,7 @@
 /* config/accept.c: which texts a key takes: paths, URLs, names. Each answers NULL, or what would be right. */
 #include "config/keys.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,63 @@ const char *accept_url(const char *text)
 const char *accept_public_url(const char *text)
 {
     return strpbrk(text, "?#@") ? "must be a URL without \"?\", \"#\" and \"@\"" : accept_url(text);
+}
+
+/* Whether `len` bytes are a host: a name, an IPv4 address, or an IPv6 address in brackets. */
+static bool is_host(const char *host, size_t len)
+{
+    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+        char address[INET6_ADDRSTRLEN] = "";
+        struct in6_addr number;
+        if (len - 2 >= sizeof address)
+            return false;
+        memcpy(address, host + 1, len - 2);
+        return inet_pton(AF_INET6, address, &number) == 1;
+    }
+    return len > 0 && strspn(host, LETTERS DIGITS "-._") >= len && *host != '.' && host[len - 1] != '.';
+}
+
+const char *accept_host_pattern(const char *text)
+{
+    if (strcmp(text, "*") == 0 || strcmp(text, "*.") == 0)
+        return "must not allow every name, since a web page's could be among them: name the hosts";
+    struct in6_addr number;
+    const char *host = strncmp(text, "*.", 2) == 0 ? text + 2 : text;
+    return is_host(host, strlen(host)) || inet_pton(AF_INET6, text, &number) == 1
+               ? NULL
+               : "must be a host name or an IP address without scheme and port, or *.example.com";
+}
+
+/* A browser's Origin (RFC 6454, section 6.2): in lower case, without a port that is the scheme's own. */
+const char *accept_origin(const char *text)
+{
+    static const char must[] = "must be an origin such as https://app.example.com or http://localhost:5173";
+    if (strcmp(text, "*") == 0)
+        return "must not be *, since every web page could then use this server: name each origin";
+    if (strcmp(text, "null") == 0)
+        return "must not be null, which any web page can make its origin: name each origin";
+    size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz" DIGITS "+-.");
+    if (scheme == 0 || strncmp(text + scheme, "://", 3) != 0)
+        return must;
+    const char *host = text + scheme + 3;
+    if (strpbrk(host, "/?#@*"))
+        return "must be an origin alone, without a path, a slash at its end, \"@\" and \"*\"";
+    if (strpbrk(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        return "must be in lower case, as browsers send it";
+    const char *colon = *host == '[' ? strstr(host, "]:") : strchr(host, ':');
+    if (colon && *colon == ']')
+        colon++;
+    if (!is_host(host, colon ? (size_t)(colon - host) : strlen(host)))
+        return must;
+    if (!colon)
+        return NULL;
+    size_t digits = strspn(colon + 1, DIGITS);
+    unsigned long port = digits >= 1 && digits <= 5 ? strtoul(colon + 1, NULL, 10) : 0;
+    if (colon[1 + digits] != '\0' || colon[1] == '0' || port < 1 || port > 65535)
+        return must;
+    bool own = (scheme == 4 && strncmp(text, "http", 4) == 0 && port == 80) ||
+               (scheme == 5 && strncmp(text, "https", 5) == 0 && port == 443);
+    return own ? "must be without the port that is its scheme's own, as browsers send it" : NULL;
 }
 
 const char *accept_plugin(const char *text)

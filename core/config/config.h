@@ -90,6 +90,10 @@ struct config {
     size_t listen_len;
     const char *tls_cert, *tls_key; /* NULL: plain HTTP */
     const char *public_url;         /* http:// or https://, no slash at its end. NULL: none */
+    const char **hosts;             /* names that a Host may have beyond loopback; "*.NAME": all below it */
+    size_t hosts_len;
+    const char **cors_origins; /* of web pages that may call this server, as browsers send them */
+    size_t cors_origins_len;
     uint32_t max_connections;
     uint64_t max_body;
     uint32_t header_timeout_ms;

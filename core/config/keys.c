@@ -40,6 +40,16 @@ static const struct key server_keys[] = {
      .accept = accept_public_url, .absent = "none: sandboxes are polled",
      .about =
          "Where sandboxes reach this server to report to it, as `http://HOST[:PORT][/PATH]` or `https://…`."},
+    {"hosts", &type_texts, .max = 253, .most = 64, LIST(struct config, hosts), .accept = accept_host_pattern,
+     .absent = "loopback and the host of `public_url` alone",
+     .about =
+         "Names, beyond loopback, that a request's `Host` may have: a host name or an IP address, without "
+         "scheme and port, or `*.example.com` for all names below that one. SECURITY.md says why."},
+    {"cors_origins", &type_texts, .max = 300, .most = 64, LIST(struct config, cors_origins),
+     .accept = accept_origin, .absent = "none",
+     .about =
+         "Origins whose web pages may call this server from a browser, each exactly as a browser sends it: "
+         "`https://app.example.com`, `http://localhost:5173`. There is no `*`."},
     {"max_connections", &type_integer, .fallback = "1024", .min = 1, .max = 1000000,
      FIELD(struct config, max_connections),
      .about = "Connections at once; further ones wait to be accepted."},

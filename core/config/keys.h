@@ -5,6 +5,7 @@
 #ifndef CONFIG_KEYS_H
 #define CONFIG_KEYS_H
 
+#include "config/suggest.h"
 #include "config/tree.h"
 
 struct config_reader {
@@ -97,13 +98,12 @@ void check_config(struct config_reader *reader, struct config_node *node, void *
 const char *accept_absolute(const char *text);
 const char *accept_url(const char *text);
 const char *accept_public_url(const char *text);
+const char *accept_host_pattern(const char *text); /* of server.hosts */
+const char *accept_origin(const char *text);
 const char *accept_plugin(const char *text);
 const char *accept_health_path(const char *text);
 const char *accept_api_key(const char *text);
 const char *accept_variable(const char *text); /* the name of one */
 const char *accept_backend_name(const char *text);
-
-/* The name in `names` (`count` pointers, `stride` bytes apart) that `word` is probably a slip of; or NULL. */
-const char *suggest(const char *word, const void *names, size_t count, size_t stride);
 
 #endif

@@ -1,5 +1,5 @@
-/* config/suggest.c: which name somebody probably meant. */
-#include "config/keys.h"
+/* config/suggest.c: see suggest.h. */
+#include "config/suggest.h"
 
 #include <string.h>
 

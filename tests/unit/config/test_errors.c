@@ -218,6 +218,35 @@ static void wrong_types_and_values_are_told_with_what_would_be_right(void **stat
         {BACKEND "server: {public_url: \"http://[::1\"}\n",
          "f:2:10: server.public_url: must be a URL such as http://HOST:PORT/PATH or https://HOST/PATH, got "
          "\"http://[::1\""},
+        {BACKEND "server: {hosts: [box, \"*.corp.example\", 192.0.2.7, \"fd00::7\", \"*\", \"http://a\", "
+                 "\"a:80\"]}\n",
+         "f:2:63: server.hosts[4]: must not allow every name, since a web page's could be among them: name "
+         "the "
+         "hosts, got \"*\"\n"
+         "f:2:68: server.hosts[5]: must be a host name or an IP address without scheme and port, or "
+         "*.example.com, "
+         "got \"http://a\"\n"
+         "f:2:80: server.hosts[6]: must be a host name or an IP address without scheme and port, or "
+         "*.example.com, "
+         "got \"a:80\""},
+        {BACKEND "server: {cors_origins: [\"https://a.example\", \"http://[::1]:5173\", \"*\", \"null\"]}\n",
+         "f:2:67: server.cors_origins[2]: must not be *, since every web page could then use this server: "
+         "name each "
+         "origin, got \"*\"\n"
+         "f:2:72: server.cors_origins[3]: must not be null, which any web page can make its origin: name "
+         "each origin, "
+         "got \"null\""},
+        {BACKEND "server: {cors_origins: [\"https://a/\", \"https://A\", \"https://a:443\", a.example]}\n",
+         "f:2:25: server.cors_origins[0]: must be an origin alone, without a path, a slash at its end, \"@\" "
+         "and "
+         "\"*\", got \"https://a/\"\n"
+         "f:2:39: server.cors_origins[1]: must be in lower case, as browsers send it, got \"https://A\"\n"
+         "f:2:52: server.cors_origins[2]: must be without the port that is its scheme's own, as browsers "
+         "send it, "
+         "got \"https://a:443\"\n"
+         "f:2:69: server.cors_origins[3]: must be an origin such as https://app.example.com or "
+         "http://localhost:5173, "
+         "got a.example"},
         {BACKEND "state_dir: "
                  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xc3\xa4zzzzz\n",
          "f:2:1: state_dir: must be an absolute path, got aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"},

@@ -103,6 +103,8 @@ static void every_value_goes_where_it_belongs(void **state)
               "  listen: [0.0.0.0:80, \"[::]:81\", localhost:0, unix:/run/x.sock]\n"
               "  tls: {cert: c.pem, key: k.pem}\n"
               "  public_url: https://sandboxd.example/base//\n"
+              "  hosts: [box, \"*.corp.example\"]\n"
+              "  cors_origins: [\"https://app.example\"]\n"
               "  max_connections: 7\n"
               "  max_body: 64KiB\n"
               "  header_timeout: 500ms\n"
@@ -142,6 +144,10 @@ static void every_value_goes_where_it_belongs(void **state)
     assert_string_equal(config->tls_cert, "c.pem");
     assert_string_equal(config->tls_key, "k.pem");
     assert_string_equal(config->public_url, "https://sandboxd.example/base");
+    assert_int_equal(config->hosts_len, 2);
+    assert_string_equal(config->hosts[1], "*.corp.example");
+    assert_int_equal(config->cors_origins_len, 1);
+    assert_string_equal(config->cors_origins[0], "https://app.example");
     assert_int_equal(config->max_connections, 7);
     assert_int_equal(config->max_body, 65536);
     assert_int_equal(config->header_timeout_ms, 500);
