@@ -407,7 +407,7 @@ static bool create_bufferevent(struct http_connection *connection, int fd)
     return connection->bev != NULL;
 }
 
-void connection_open(struct http_server *server, struct http_listener *listener, int fd, bool loopback)
+void connection_open(struct http_server *server, struct http_listener *listener, int fd, enum http_peer peer)
 {
     struct http_connection *connection = calloc(1, sizeof *connection);
     if (!connection)
@@ -415,7 +415,7 @@ void connection_open(struct http_server *server, struct http_listener *listener,
     connection->server = server;
     connection->listener = listener;
     connection->fd = fd;
-    connection->loopback = loopback;
+    connection->peer = peer;
     connection->task = (struct loop_task){.run = run_process, .arg = connection};
     if (watch_add(&server->watch, fd, connection) < 0 || !create_bufferevent(connection, fd)) {
         close(fd);

@@ -301,7 +301,6 @@ void reply_fault(struct http_connection *connection, const struct http_fault *fa
         connection->request = NULL;
         if (request->gone)
             request->gone(request->gone_arg, request);
-        request_destroy(request);
     } else
         server_random_id(server, id);
     if (fault->status == 408)
@@ -319,7 +318,9 @@ void reply_fault(struct http_connection *connection, const struct http_fault *fa
     add_connection(&head, connection, 1);
     if (fault->status == 503)
         add_text(&head, "Retry-After: 5\r\n");
-    end_head(&head, "application/json", FRAMING_LENGTH, (uint64_t)len, NULL);
+    end_head(&head, "application/json", FRAMING_LENGTH, (uint64_t)len, request ? &request->extra : NULL);
+    if (request)
+        request_destroy(request);
     struct iovec parts[] = {{.iov_base = head.bytes, .iov_len = head.len},
                             {.iov_base = body, .iov_len = (size_t)len}};
     connection_send(connection, parts, content ? 2 : 1);

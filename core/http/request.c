@@ -167,7 +167,17 @@ bool http_has_body(const struct http_request *request)
 
 bool http_is_loopback(const struct http_request *request)
 {
-    return request->connection->loopback;
+    return request->connection->peer != PEER_REMOTE;
+}
+
+bool http_is_unix(const struct http_request *request)
+{
+    return request->connection->peer == PEER_UNIX;
+}
+
+bool http_is_tls(const struct http_request *request)
+{
+    return request->connection->ssl != NULL;
 }
 
 static void begin_body(struct http_request *request, uint64_t max)

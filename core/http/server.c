@@ -73,13 +73,16 @@ static void on_accept_timer(evutil_socket_t fd, short what, void *arg)
     server_update_admission(server);
 }
 
-static bool is_loopback(const struct sockaddr *peer)
+static enum http_peer peer_of(const struct sockaddr *peer)
 {
+    bool loopback = false;
+    if (peer->sa_family == AF_UNIX)
+        return PEER_UNIX;
     if (peer->sa_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)peer)->sin_addr.s_addr) >> 24 == 127;
-    if (peer->sa_family == AF_INET6)
-        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)peer)->sin6_addr);
-    return peer->sa_family == AF_UNIX;
+        loopback = ntohl(((const struct sockaddr_in *)peer)->sin_addr.s_addr) >> 24 == 127;
+    else if (peer->sa_family == AF_INET6)
+        loopback = IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)peer)->sin6_addr);
+    return loopback ? PEER_LOOPBACK : PEER_REMOTE;
 }
 
 static void on_accepted(struct evconnlistener *socket, evutil_socket_t fd, struct sockaddr *peer, int len,
@@ -93,7 +96,7 @@ static void on_accepted(struct evconnlistener *socket, evutil_socket_t fd, struc
         if (oldest)
             connection_close(oldest);
     }
-    connection_open(server, listener, fd, is_loopback(peer));
+    connection_open(server, listener, fd, peer_of(peer));
 }
 
 static void on_accept_failed(struct evconnlistener *socket, void *arg)
@@ -244,7 +247,7 @@ static void retire_listener(struct http_server *server, struct http_listener *li
         int fd = listener_accept(listener, (struct sockaddr *)&peer, &len);
         if (fd < 0)
             break;
-        connection_open(server, listener, fd, is_loopback((struct sockaddr *)&peer));
+        connection_open(server, listener, fd, peer_of((struct sockaddr *)&peer));
     }
     for (struct http_connection *connection = server->connections; connection; connection = connection->next)
         if (connection->listener == listener)

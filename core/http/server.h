@@ -87,6 +87,8 @@ const char *http_request_id(const struct http_request *request);
 struct config *http_config(const struct http_request *request);
 bool http_has_body(const struct http_request *request);    /* Content-Length above 0, or chunked */
 bool http_is_loopback(const struct http_request *request); /* came over loopback or a unix socket */
+bool http_is_unix(const struct http_request *request);     /* came over a unix socket */
+bool http_is_tls(const struct http_request *request);
 
 /* Reads the body (sending 100 Continue where the client waits for it), then calls `whole` with it; the bytes
  * are valid until the request ends. A body over `max` is answered 413 by the front end, one that dawdles
@@ -110,7 +112,7 @@ void http_set_gone(struct http_request *request, void (*gone)(void *arg, struct 
 
 /* ---- its reply ------------------------------------------------------------------------------- */
 
-/* Adds a header to the reply to come; name and value are ours: a line break in one aborts, and so does more
+/* Adds a header to the reply to come, also where the front end gives it (a body over its bound); name and value are ours: a line break in one aborts, and so does more
  * than 4 KiB of them. */
 void http_add_header(struct http_request *request, const char *name, const char *value);
 

@@ -48,6 +48,9 @@ enum http_stage {
     STAGE_CLOSED     /* waits for the reap */
 };
 
+/* Where the client is. */
+enum http_peer { PEER_REMOTE, PEER_LOOPBACK, PEER_UNIX };
+
 /* What of the body at hand has not been taken off the input. */
 struct http_body {
     bool chunked;         /* and not at its end */
@@ -64,7 +67,7 @@ struct http_connection {
     SSL *ssl; /* the bufferevent's; NULL: plain */
     int fd;   /* the bufferevent's */
     enum http_stage stage;
-    bool loopback;
+    enum http_peer peer;
     bool keep_alive;  /* after the reply at hand */
     bool eof;         /* all that the client sent was read */
     bool peer_closed; /* the client's side is shut down */
@@ -157,7 +160,7 @@ void server_random_id(struct http_server *server, char *out);    /* 11 digits an
 /* ---- connection.c ---------------------------------------------------------------------------- */
 
 /* Takes `fd`. */
-void connection_open(struct http_server *server, struct http_listener *listener, int fd, bool loopback);
+void connection_open(struct http_server *server, struct http_listener *listener, int fd, enum http_peer peer);
 /* Does what can be done with what has arrived or was answered. */
 void connection_process(struct http_connection *connection);
 /* process() on this stack's way out, or on the next turn of the loop. */

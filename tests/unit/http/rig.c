@@ -83,7 +83,10 @@ static void on_head(void *arg, struct http_request *request)
     http_set_gone(request, on_gone, rig);
     if (strcmp(path, "/pending") == 0)
         rig->pending = request;
-    else if (strcmp(path, "/echo") == 0)
+    else if (strcmp(path, "/early") == 0) {
+        http_add_header(request, "X-Early", "kept");
+        http_read_body(request, rig->config.max_body, echo, rig);
+    } else if (strcmp(path, "/echo") == 0)
         http_read_body(request, rig->config.max_body, echo, rig);
     else if (strcmp(path, "/keep") == 0)
         http_read_body(request, rig->config.max_body, keep, rig);

@@ -112,6 +112,17 @@ static void a_body_over_the_limit_is_413_before_it_is_read(void **state)
     assert_int_equal(rig->gone, 2);
 }
 
+static void a_header_that_was_added_early_is_in_the_front_ends_answer_too(void **state)
+{
+    struct rig *rig = *state;
+    int client = client_connect(rig);
+    client_send(rig, client, "POST /early HTTP/1.1\r\n" H "Content-Length: 100001\r\n\r\n");
+    client_reply(rig, client, &reply, false);
+    assert_int_equal(reply.status, 413);
+    assert_string_equal(reply_header(&reply, "X-Early"), "kept");
+    assert_int_equal(client_end(rig, client), 0);
+}
+
 static void a_client_that_sends_much_more_still_sees_its_413(void **state)
 {
     struct rig *rig = *state;
@@ -349,6 +360,7 @@ int main(void)
         TEST(a_head_may_come_byte_by_byte),
         TEST(bodies_arrive_whole),
         TEST(a_body_over_the_limit_is_413_before_it_is_read),
+        TEST(a_header_that_was_added_early_is_in_the_front_ends_answer_too),
         TEST(a_client_that_sends_much_more_still_sees_its_413),
         TEST(a_malformed_chunk_is_400_and_the_request_is_gone),
         TEST(a_100_is_sent_only_when_the_body_is_wanted),
