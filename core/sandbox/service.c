@@ -154,11 +154,6 @@ struct sandbox_wait *service_start(struct service *service, struct config *confi
     struct home *home = home_get(service, spec->backend);
     if (home_usable(home, err) < 0 || quota_check(service, home, viewer->user, err) < 0)
         return NULL;
-    if (wait_ms > home_startup_timeout_ms(home)) {
-        error_set(err, SBX_ERR_INVALID, "INVALID",
-                  "wait must be at most the backend's startup_timeout, %u ms", home_startup_timeout_ms(home));
-        return NULL;
-    }
     struct sandbox *sandbox = create(service, config, spec->id, home, viewer->user);
     record_put(sandbox, recorded, sandbox);
     return wait_add(sandbox, wait_ms > 0 ? WAIT_SETTLED : WAIT_MADE, wait_ms > 0 ? wait_ms : ANSWER_WITHIN_MS,

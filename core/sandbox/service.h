@@ -63,7 +63,7 @@ typedef void (*service_done)(void *arg, const struct sandbox *sandbox, const str
 /* Starts one. `spec_id` NULL: the default spec of `config`. Answered when the backend has made it, when it
  * waits for room, or after 10 s; with wait_ms above 0, when it is RUNNING, has failed or that time is over. A
  * start that could make nothing is the failure it had. NULL, with err filled in, when it can't even begin:
- * NOT_FOUND (no such spec), LIMIT, UNAVAILABLE, INVALID (wait_ms over startup_timeout). */
+ * NOT_FOUND (no such spec), LIMIT, UNAVAILABLE. */
 struct sandbox_wait *service_start(struct service *service, struct config *config,
                                    const struct viewer *viewer, const char *spec_id, uint32_t wait_ms,
                                    service_done done, void *arg, struct sbx_error *err);
