@@ -10,6 +10,7 @@
 
 #include <event2/buffer.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char call_json_type[] = "application/json";
 
@@ -68,6 +69,24 @@ void call_hold_wait(struct call *call, struct sandbox_wait *wait, const struct s
         call_hold(call, give_up, wait);
     else
         errors_reply_refusal(call, refusal);
+}
+
+bool call_says_nothing(const char *body, size_t len)
+{
+    static const char blanks[] = " \t\r\n";
+    while (len > 0 && strchr(blanks, body[len - 1]))
+        len--;
+    size_t begin = 0;
+    while (begin < len && strchr(blanks, body[begin]))
+        begin++;
+    body += begin;
+    len -= begin;
+    if (len < 2 || body[0] != '{' || body[len - 1] != '}')
+        return len == 0 || (len == 4 && memcmp(body, "null", 4) == 0);
+    for (size_t i = 1; i < len - 1; i++)
+        if (!strchr(blanks, body[i]))
+            return false;
+    return true;
 }
 
 void call_reply(struct call *call, int status, const char *content_type, const void *body, size_t len)

@@ -44,7 +44,7 @@ struct call {
     char id[CALL_ID_SIZE];     /* the {id} of the path; for a start that of the new sandbox; "": none */
     char item[CALL_ID_SIZE];   /* the other that the path names: a conversation; "": none */
     uint64_t began_us;         /* 0: nobody wants to know */
-    const char *body;          /* of a call that changes something; NULL: it has none */
+    const char *body;          /* where the route takes one; NULL: it has none */
     size_t body_len;
 
     void (*gone)(struct call *call); /* while it is pending: ends what `state` is about */
@@ -56,6 +56,9 @@ void call_hold(struct call *call, void (*gone)(struct call *call), void *state);
 /* Leaves it pending until the service answers; a client that leaves first gives up the answer, not what was begun.
  * `wait` NULL: the service refused at once, which is the answer. */
 void call_hold_wait(struct call *call, struct sandbox_wait *wait, const struct sbx_error *refusal);
+
+/* Whether a body is blank, an empty object or null, which some clients send with every request. */
+bool call_says_nothing(const char *body, size_t len);
 
 void call_reply(struct call *call, int status, const char *content_type, const void *body, size_t len);
 /* The text that is in api->out. */

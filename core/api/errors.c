@@ -5,6 +5,8 @@
 #include "api/text.h"
 #include "base/error.h"
 
+#include <string.h>
+
 static const char retry_after[] = "5"; /* seconds: about what a reconnect or a restart takes */
 
 static int status_of(const struct sbx_error *err)
@@ -31,6 +33,12 @@ void errors_reply(struct call *call, int status, const char *detail)
     reply(call, status, text_string(detail), NULL, NULL);
 }
 
+void errors_reply_official(struct call *call, int status, const char *reason)
+{
+    const char *words = status == 401 ? "Unauthorized" : status == 404 ? "Not Found" : "Method Not Allowed";
+    reply(call, status, text_string(words), "reason", text_string(reason));
+}
+
 void errors_reply_refusal(struct call *call, const struct sbx_error *err)
 {
     switch (err->kind) {
@@ -42,8 +50,13 @@ void errors_reply_refusal(struct call *call, const struct sbx_error *err)
         reply(call, 429, detail, NULL, NULL);
         return;
     }
-    case SBX_ERR_INVALID:
     case SBX_ERR_NOT_FOUND:
+        if (strcmp(err->code, "NOT_FOUND") == 0) /* the sandbox, not a spec */
+            errors_reply_official(call, 404, err->message);
+        else
+            errors_reply(call, 404, err->message);
+        return;
+    case SBX_ERR_INVALID:
     case SBX_ERR_CONFLICT: errors_reply(call, status_of(err), err->message); return;
     default: errors_reply_failure(call, err); return;
     }
@@ -56,7 +69,7 @@ void errors_reply_failure(struct call *call, const struct sbx_error *err)
 
 void errors_reply_no_sandbox(struct call *call)
 {
-    errors_reply(call, 404, "there is no such sandbox");
+    errors_reply_official(call, 404, "there is no such sandbox");
 }
 
 void errors_reply_draining(struct call *call)
@@ -67,6 +80,12 @@ void errors_reply_draining(struct call *call)
 void errors_reply_not_ready(struct call *call, const char *detail, struct json_object *backends)
 {
     reply(call, 503, text_string(detail), "backends", backends);
+}
+
+void errors_reply_no_key(struct call *call, const char *reason)
+{
+    http_add_header(call->request, "WWW-Authenticate", "Bearer");
+    errors_reply_official(call, 401, reason);
 }
 
 void errors_reply_unauthorized(struct call *call, const char *challenge, const char *detail)

@@ -20,8 +20,10 @@ static void read_time(struct params *params, const char *name, int64_t *us)
 {
     const char *text = params_text(params, name);
     if (text && !clock_read_iso(text, us))
-        params_problem(params, "datetime_parsing", name,
-                       "must be an ISO 8601 time since 1970: 2026-01-02T03:04:05.678901Z", text);
+        params_problem_because(
+            params, "datetime_from_date_parsing", name,
+            "Input should be a valid datetime or date, in ISO 8601 since 1970: 2026-01-02T03:04:05.678901Z",
+            "error", "in ISO 8601 since 1970: 2026-01-02T03:04:05.678901Z", text);
 }
 
 /* A filter of the whole request; what is wrong with it is in `params`. Its texts are the request's, and `id`. */
@@ -29,8 +31,9 @@ static void read_filter(struct params *params, struct store_event_filter *filter
 {
     const char *conversation = params_text(params, "conversation_id__eq");
     if (conversation && !mirror_conversation_id(conversation, id))
-        params_problem(params, "uuid_parsing", "conversation_id__eq",
-                       "must be a UUID: 32 hexadecimal digits, with or without dashes", conversation);
+        params_problem_because(params, "uuid_parsing", "conversation_id__eq",
+                               "Input should be a valid UUID, 32 hexadecimal digits with or without dashes",
+                               "error", "32 hexadecimal digits with or without dashes", conversation);
     filter->kind = params_text(params, "kind__eq");
     read_time(params, "timestamp__gte", &filter->from_us);
     read_time(params, "timestamp__lt", &filter->until_us);
@@ -41,7 +44,9 @@ static bool read_newest_first(struct params *params)
     const char *order = params_text(params, "sort_order");
     bool newest_first = order && strcmp(order, "TIMESTAMP_DESC") == 0;
     if (order && !newest_first && strcmp(order, "TIMESTAMP") != 0)
-        params_problem(params, "enum", "sort_order", "must be TIMESTAMP or TIMESTAMP_DESC", order);
+        params_problem_because(params, "enum", "sort_order",
+                               "Input should be 'TIMESTAMP' or 'TIMESTAMP_DESC'", "expected",
+                               "'TIMESTAMP' or 'TIMESTAMP_DESC'", order);
     return newest_first;
 }
 
@@ -195,7 +200,7 @@ void events_batch(struct call *call)
 {
     struct params params = params_of(call);
     const char *ids[PAGE_MAX];
-    size_t count = params_ids(&params, ids);
+    size_t count = params_ids(&params, "events", ids);
     if (count == 0)
         return;
     struct query *query = query_begin(call);

@@ -50,11 +50,9 @@ static void add(struct evbuffer *out, size_t *count, const struct sandbox *sandb
 
 void runtime_sessions(struct call *call)
 {
-    const char *name, *ids[IDS_MAX], *id;
-    size_t asked = 0, count = 0;
-    for (size_t i = 0; http_query_at(call->request, i, &name, &id); i++)
-        if (strcmp(name, "ids") == 0 && asked++ < IDS_MAX)
-            ids[asked - 1] = id;
+    const struct params params = params_of(call);
+    const char *ids[IDS_MAX];
+    size_t asked = params_list(&params, ids, IDS_MAX), count = 0;
     if (asked > IDS_MAX) {
         errors_reply(call, 400, "at most 500 ids may be asked for at once");
         return;
@@ -183,7 +181,7 @@ void runtime_image_exists(struct call *call)
     const char *image = params_text(&params, "image"), *backend_name;
     const struct config_spec *spec;
     if (!image || !*image)
-        params_problem(&params, "missing", "image", "is needed: the name of an image", image);
+        params_problem(&params, "missing", "image", "Field required", image);
     if (params_reject(&params) || !image || !runtime_find_image(call, image, &spec, &backend_name))
         return;
     struct backend *backend = runtime_backend(call, backend_name);

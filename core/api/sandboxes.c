@@ -55,7 +55,7 @@ void sandboxes_batch(struct call *call)
 {
     struct params params = params_of(call);
     const char *ids[PAGE_MAX];
-    size_t count = params_ids(&params, ids);
+    size_t count = params_ids(&params, "sandboxes", ids);
     if (count == 0)
         return;
     const struct table *table = service_table(call->api->deps.service);

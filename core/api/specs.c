@@ -37,7 +37,7 @@ void specs_batch(struct call *call)
 {
     struct params params = params_of(call);
     const char *ids[PAGE_MAX];
-    size_t count = params_ids(&params, ids);
+    size_t count = params_ids(&params, "sandbox specs", ids);
     if (count == 0)
         return;
     const struct service *service = call->api->deps.service;

@@ -1,6 +1,7 @@
 /* api/webhooks.c: what agent servers report, with the session key of their sandbox. The mirror (mirror/mirror.h) checks
  * and stores it; here is who may, how much, and what is answered. */
 #include "api/errors.h"
+#include "api/guard.h"
 #include "api/routes.h"
 #include "api/session.h"
 #include "api/text.h"
@@ -69,8 +70,8 @@ static void reply_wrong_conversation(struct call *call)
     struct json_object *loc = json_object_new_array();
     text_push(loc, text_string("path"));
     text_push(loc, text_string("conversation_id"));
-    reply_wrong(call, "uuid_parsing", loc, "must be a UUID: 32 hexadecimal digits, with or without dashes",
-                call->item);
+    reply_wrong(call, "uuid_parsing", loc,
+                "Input should be a valid UUID, 32 hexadecimal digits with or without dashes", call->item);
 }
 
 static void reported(void *arg, const struct sbx_error *err, const struct mirror_outcome *outcome)
@@ -132,7 +133,7 @@ static const struct sandbox *find_reporter(struct call *call)
 static void begin(struct call *call, bool of_events)
 {
     const struct sandbox *sandbox = find_reporter(call);
-    if (!sandbox)
+    if (!sandbox || (http_has_body(call->request) && !guard_admit_body(call)))
         return;
     struct webhook *webhook = calloc(1, sizeof *webhook);
     if (!webhook)

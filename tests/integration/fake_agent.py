@@ -102,7 +102,8 @@ class Agent:
         base = urlsplit(WEBHOOKS)
         connection = http.client.HTTPConnection(base.hostname, base.port, timeout=30)
         try:
-            connection.request("POST", base.path + path, body, {"X-Session-API-Key": KEY})
+            connection.request("POST", base.path + path, body,
+                               {"X-Session-API-Key": KEY, "Content-Type": "application/json"})
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False  # it is down

@@ -145,7 +145,9 @@ class Client:
             self.connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=timeout)
 
     def request(self, method, path, body=None, headers=None):
-        self.connection.request(method, path, body, {**self.headers, **(headers or {})})
+        """A body is JSON, unless the headers say otherwise."""
+        as_json = {} if body is None else {"Content-Type": "application/json"}
+        self.connection.request(method, path, body, {**as_json, **self.headers, **(headers or {})})
         response = self.connection.getresponse()
         return Response(response.status, response.headers, response.read())
 

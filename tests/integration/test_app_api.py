@@ -123,7 +123,7 @@ def test_an_unknown_spec_is_404(shared):
     assert response.status == 404 and "nosuch" in response.json()["detail"]
 
 
-@pytest.mark.parametrize("wait", ["x", "-1s", "1y", "1h", ""])
+@pytest.mark.parametrize("wait", ["x", "-1s", "1y", "3601", "2h", ""])
 def test_a_bad_wait_is_422(shared, wait):
     assert details(shared.post(f"/api/v1/sandboxes?wait={wait}")) == [["query", "wait"]]
 

@@ -93,11 +93,11 @@ def test_chunked_with_http_1_0_is_refused(server):
 
 
 def test_bare_line_feeds_are_400(server):
-    assert statuses(server.raw(b"GET /health HTTP/1.1\nHost: x\nConnection: close\n\n")) == [400]
-    assert statuses(server.raw(b"GET /health HTTP/1.1\r\nHost: x\nConnection: close\r\n\r\n")) == [400]
+    assert statuses(server.raw(b"GET /health HTTP/1.1\nHost: localhost\nConnection: close\n\n")) == [400]
+    assert statuses(server.raw(b"GET /health HTTP/1.1\r\nHost: localhost\nConnection: close\r\n\r\n")) == [400]
 
 
-SMUGGLED = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+SMUGGLED = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize("body", [
@@ -106,14 +106,15 @@ SMUGGLED = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     b"ffffffffffffffffff\r\na\r\n0\r\n\r\n", b"1;\x00\r\na\r\n0\r\n\r\n", b"1 ; \n x\r\na\r\n0\r\n\r\n",
     b"0\r\nbad trailer\r\n\r\n"])
 def test_bad_chunks_are_400_and_what_follows_is_no_request(server, body):
-    head = b"POST /api/v1/sandboxes/x/pause HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /api/v1/sandboxes/x/pause HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert statuses(server.raw(head + body + SMUGGLED)) == [400]
 
 
-@pytest.mark.parametrize("body", [b"0\r\n\r\n", b"1\r\na\r\n0\r\n\r\n", b"00001;ext=1;q=\"a b\"\r\na\r\n000\r\n\r\n",
-                                  b"A\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n"])
+@pytest.mark.parametrize("body", [b"0\r\n\r\n", b"2\r\n{}\r\n0\r\n\r\n", b"00004;ext=1;q=\"a b\"\r\nnull\r\n000\r\n\r\n",
+                                  b"A\r\n{        }\r\n0\r\nTrailer: x\r\n\r\n"])
 def test_good_chunks_also_one_byte_at_a_time(server, body):
-    head = b"POST /api/v1/sandboxes/x/pause HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (b"POST /api/v1/sandboxes/x/pause HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n")
     assert statuses(server.raw(head + body + SMUGGLED)) == [404, 200]
     with socket.create_connection(("127.0.0.1", server.port)) as s:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -126,7 +127,7 @@ def test_good_chunks_also_one_byte_at_a_time(server, body):
 
 
 def test_pipelined_requests_are_answered_in_order(server):
-    requests = b"".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    requests = b"".join(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
                         for path in ("/health", "/nowhere", "/alive", "/api/v1/sandboxes/x"))
     assert statuses(server.raw(requests + SMUGGLED)) == [200, 404, 200, 404, 200]
 
@@ -141,14 +142,14 @@ def test_empty_lines_before_a_request_are_ignored(server):
 
 
 def test_a_half_closed_request_gets_no_second_answer(server):
-    got = statuses(server.raw(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", half_close=True))
+    got = statuses(server.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", half_close=True))
     assert got in ([200], [])
 
 
 @pytest.mark.parametrize("make", [
-    lambda: b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    lambda: b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100000 + b"\r\n\r\n",
-    lambda: b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
+    lambda: b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    lambda: b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100000 + b"\r\n\r\n",
+    lambda: b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
     lambda: b"A" * 100000])
 def test_an_oversized_head_is_refused(server, make):
     with socket.create_connection(("127.0.0.1", server.port)) as s:
@@ -175,8 +176,8 @@ def test_a_body_over_the_bound_is_413_and_nothing_was_done(server):
 
 def test_expect_continue(server):
     with socket.create_connection(("127.0.0.1", server.port)) as s:
-        s.sendall(b"POST /api/v1/sandboxes/x/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
-                  b"Expect: 100-continue\r\n\r\n")
+        s.sendall(b"POST /api/v1/sandboxes/x/pause HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+                  b"Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n")
         assert s.recv(100).startswith(b"HTTP/1.1 100 ")
         s.sendall(b"{}")
         assert s.recv(1000).startswith(b"HTTP/1.1 404 ")
@@ -192,7 +193,7 @@ def test_a_client_that_dawdles_over_its_head_is_cut_off(impatient):
     with socket.create_connection(("127.0.0.1", impatient.port), 30) as s:
         s.settimeout(0.05)
         received, closed = b"", False
-        for byte in b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"a" * 10000:
+        for byte in b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"a" * 10000:
             try:
                 s.sendall(bytes([byte]))
                 piece = s.recv(1000)
@@ -210,7 +211,7 @@ def test_a_client_that_dawdles_over_its_head_is_cut_off(impatient):
 
 def test_a_client_that_dawdles_over_its_body_is_cut_off(impatient):
     begun = time.monotonic()
-    received = impatient.raw(b"POST /api/v1/sandboxes/x/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf",
+    received = impatient.raw(b"POST /api/v1/sandboxes/x/pause HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
                              timeout=60)
     assert statuses(received) == [408] and time.monotonic() - begun < 30
 
@@ -252,7 +253,7 @@ def test_a_client_that_leaves_is_noticed(make_daemon):
     daemon.write()
     daemon.start()
     with socket.create_connection(("127.0.0.1", daemon.port)) as s:
-        s.sendall(b"POST /api/v1/sandboxes?sandbox_spec_id=never&wait=10s HTTP/1.1\r\nHost: x\r\n\r\n")
+        s.sendall(b"POST /api/v1/sandboxes?sandbox_spec_id=never&wait=10s HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_until(lambda: daemon.everything(), what="the sandbox")
     wait_until(lambda: "sandboxd_http_abandoned_total 1" in daemon.get("/metrics").text, what="it to be noticed")
     assert len(daemon.everything()) == 1, "what was begun goes on"
@@ -272,7 +273,7 @@ def test_a_reader_who_does_not_read_costs_bounded_memory(make_daemon):
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.connect(("127.0.0.1", daemon.port))
-        s.sendall(f"GET /api/v1/sandboxes/{sandbox['id']}/logs?tail=100000 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        s.sendall(f"GET /api/v1/sandboxes/{sandbox['id']}/logs?tail=100000 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         held.append(s)
     for s in held:
         assert s.recv(12) == b"HTTP/1.1 200"
@@ -290,7 +291,7 @@ def test_sigterm_answers_what_was_sent(daemon):
         with socket.create_connection(("127.0.0.1", daemon.port), 20) as s:
             received = b""
             while b"Connection: close" not in received:
-                s.sendall(b"GET /alive HTTP/1.1\r\nHost: x\r\n\r\n")
+                s.sendall(b"GET /alive HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 received = s.recv(4096)
                 outcomes.append(statuses(received))
     threads = [threading.Thread(target=kept) for _ in range(5)]

@@ -75,6 +75,8 @@ const char *http_header(const struct http_request *request, const char *name)
     for (size_t i = 0; i < 8 && request->headers[i].name; i++)
         if (strcasecmp(request->headers[i].name, name) == 0)
             return request->headers[i].value;
+    if (request->has_body && !request->no_type && strcasecmp(name, "Content-Type") == 0)
+        return "application/json";
     return NULL;
 }
 
@@ -104,6 +106,16 @@ const char *http_request_id(const struct http_request *request)
 struct config *http_config(const struct http_request *request)
 {
     return request->config;
+}
+
+bool http_is_unix(const struct http_request *request)
+{
+    return request->unix_socket;
+}
+
+bool http_is_tls(const struct http_request *request)
+{
+    return request->tls;
 }
 
 bool http_has_body(const struct http_request *request)

@@ -17,7 +17,8 @@ struct http_request {
     struct pair headers[8];
     struct pair query[FRONT_MANY]; /* in order */
     struct config *config;
-    bool has_body;
+    bool has_body; /* said to be JSON, unless `headers` or `no_type` say otherwise */
+    bool no_type, unix_socket, tls;
 
     void (*gone)(void *arg, struct http_request *request);
     void *gone_arg;
@@ -29,7 +30,7 @@ struct http_request {
 
     int status; /* 0: not answered yet */
     char type[64];
-    char reply_headers[512]; /* "Name: value\n" each */
+    char reply_headers[1024]; /* "Name: value\n" each */
     char *body;
     size_t len;
     bool streaming, ended, aborted;

@@ -1,6 +1,7 @@
 /* Start, pause, resume and delete: answers, failures, clients that leave, the daemon that stops. */
 #include "world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void a_start_answers_with_the_sandbox(void **state)
@@ -59,11 +60,101 @@ static void a_body_is_taken_in_whole_before_anything_happens(void **state)
     struct http_request request = {.has_body = true};
     world_request(&request, "POST", "/api/v1/sandboxes/s1/pause");
     assert_int_equal(world.calls, 0);
-    front_deliver_body(&request, "not JSON");
+    front_deliver_body(&request, "{}");
     assert_string_equal(world.called, "pause");
     world_answer(world_add("s1", NULL), NULL);
     assert_int_equal(request.status, 200);
     front_free(&request);
+}
+
+/* Clients send an empty object with every POST; whoever sends more means something by it. */
+static void a_body_that_nobody_takes_is_422(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        bool harmless;
+    } rows[] = {{"", true},        {" \r\n", true},     {"{}", true},    {" { \n} ", true},    {"null", true},
+                {" null\n", true}, {"{", false},        {"}", false},    {"{\"a\":1}", false}, {"[]", false},
+                {"nul", false},    {"not JSON", false}, {"{}{}", false}, {"null null", false}};
+    static const struct {
+        const char *method, *path;
+    } routes[] = {{"POST", "/api/v1/sandboxes/s1/pause"},
+                  {"DELETE", "/api/v1/sandboxes/s1"},
+                  {"GET", "/api/v1/sandboxes/search"}};
+    for (size_t r = 0; r < sizeof routes / sizeof routes[0]; r++)
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            struct http_request request = {.has_body = true};
+            unsigned before = world.calls;
+            world_request(&request, routes[r].method, routes[r].path);
+            front_deliver_body(&request, rows[i].body);
+            if ((request.status == 422) == rows[i].harmless || (world.calls > before && !rows[i].harmless))
+                fail_msg("%s with <%s>: %d", routes[r].path, rows[i].body, request.status);
+            if (request.status == 0)
+                front_disconnect(&request);
+            front_free(&request);
+        }
+}
+
+static void post_start(struct http_request *request, const char *body)
+{
+    request->has_body = true;
+    world_request(request, "POST", "/api/v1/sandboxes");
+    front_deliver_body(request, body);
+}
+
+static void a_start_may_come_as_json(void **state)
+{
+    (void)state;
+    static const char *const waits[] = {"\"90s\"", "90", "\"90\""};
+    for (size_t i = 0; i < 3; i++) {
+        char body[100];
+        snprintf(body, sizeof body, "{\"sandbox_spec_id\": \"second\", \"wait\": %s}", waits[i]);
+        struct http_request request = {0};
+        post_start(&request, body);
+        assert_string_equal(world.spec_id, "second");
+        assert_int_equal(world.wait_ms, 90000);
+        front_disconnect(&request);
+        front_free(&request);
+    }
+    struct http_request same = {.query = {{"sandbox_spec_id", "second"}, {"wait", "90s"}}};
+    post_start(&same, "{\"sandbox_spec_id\": \"second\", \"wait\": 90}");
+    assert_int_equal(world.wait_ms, 90000);
+    front_disconnect(&same);
+    front_free(&same);
+    struct http_request nothing = {0};
+    post_start(&nothing, "{\"sandbox_spec_id\": null}");
+    assert_false(world.has_spec_id);
+    assert_int_equal(world.wait_ms, 0);
+    front_disconnect(&nothing);
+    front_free(&nothing);
+}
+
+static void a_wrong_start_in_json_is_422(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *told;
+    } rows[] = {{"{\"sandbox_spec\": \"second\"}", "[\"body\",\"sandbox_spec\"]"},
+                {"{\"sandbox_spec_ids\": \"second\"}", "did you mean 'sandbox_spec_id'?"},
+                {"{\"sandbox_spec_id\": 5}", "Input should be a valid string"},
+                {"{\"wait\": \"soon\"}", "[\"body\",\"wait\"]"},
+                {"{\"wait\": 1.5}", "[\"body\",\"wait\"]"},
+                {"{\"wait\": -1}", "[\"body\",\"wait\"]"},
+                {"{\"wait\": true}", "[\"body\",\"wait\"]"},
+                {"{\"wait\": 3601}", "less than or equal to 3600"},
+                {"{\"sandbox_spec_id\": \"second\"}", "what the parameter of that name says"},
+                {"[]", "JSON decode error"},
+                {"{\"wait\": 1", "JSON decode error"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct http_request request = {.query = {{"sandbox_spec_id", "first"}}};
+        post_start(&request, rows[i].body);
+        assert_int_equal(request.status, 422);
+        if (!strstr(request.body, rows[i].told))
+            fail_msg("%s: %s", rows[i].body, request.body);
+        front_free(&request);
+    }
+    assert_int_equal(world.calls, 0);
 }
 
 static void a_client_that_leaves_in_its_body_changed_nothing(void **state)
@@ -169,6 +260,9 @@ int main(void)
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_body_is_taken_in_whole_before_anything_happens, world_setup,
                                         world_teardown),
+        cmocka_unit_test_setup_teardown(a_body_that_nobody_takes_is_422, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(a_start_may_come_as_json, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(a_wrong_start_in_json_is_422, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(a_client_that_leaves_in_its_body_changed_nothing, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(failures_become_statuses_with_the_backends_words, world_setup,

@@ -1,6 +1,7 @@
 /* Parameters that are wrong, and what counts where they are not given. */
 #include "world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The answer is a 422 whose index-th problem is about the query parameter `name`. */
@@ -30,9 +31,9 @@ static void a_bad_limit_is_422(void **state)
     (void)state;
     static const struct {
         const char *value, *type;
-    } cases[] = {{"0", "greater_than_equal"}, {"-1", "greater_than_equal"},
-                 {"101", "less_than_equal"},  {"99999999999999999999", "less_than_equal"},
-                 {"x", "int_parsing"},        {"", "int_parsing"},
+    } cases[] = {{"0", "greater_than"},      {"-1", "greater_than"},
+                 {"101", "less_than_equal"}, {"99999999999999999999", "less_than_equal"},
+                 {"x", "int_parsing"},       {"", "int_parsing"},
                  {"1.5", "int_parsing"}};
     static const char *const paths[] = {"/api/v1/sandboxes/search", "/api/v1/sandbox-specs/search"};
     for (size_t p = 0; p < 2; p++)
@@ -64,16 +65,115 @@ static void what_is_echoed_is_valid_json(void **state)
     front_free(&request);
 }
 
-static void of_a_repeated_parameter_the_last_counts_and_unknown_ones_are_left_alone(void **state)
+/* The answer's index-th problem, as JSON text; valid until the next call. */
+static const char *problem_text(const struct http_request *request, size_t index)
+{
+    static char text[1024];
+    struct json_object *body = front_json(request);
+    struct json_object *problem = json_object_array_get_idx(json_object_object_get(body, "detail"), index);
+    snprintf(text, sizeof text, "%s", json_object_to_json_string_ext(problem, JSON_C_TO_STRING_PLAIN));
+    json_object_put(body);
+    return text;
+}
+
+/* As FastAPI answers for the same bounds: clients look for these words. */
+static void problems_have_the_app_servers_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *name, *value, *problem;
+    } rows[] = {
+        {"/api/v1/sandboxes/search", "limit", "0",
+         "{\"type\":\"greater_than\",\"loc\":[\"query\",\"limit\"],\"msg\":\"Input should be greater than "
+         "0\",\"input\":\"0\",\"ctx\":{\"gt\":0}}"},
+        {"/api/v1/sandboxes/search", "limit", "101",
+         "{\"type\":\"less_than_equal\",\"loc\":[\"query\",\"limit\"],\"msg\":\"Input should be less than or "
+         "equal to 100\",\"input\":\"101\",\"ctx\":{\"le\":100}}"},
+        {"/api/v1/sandboxes/search", "limit", "x",
+         "{\"type\":\"int_parsing\",\"loc\":[\"query\",\"limit\"],\"msg\":\"Input should be a valid integer, "
+         "unable to parse string as an integer\",\"input\":\"x\"}"},
+        {"/api/v1/sandboxes/s1/logs", "follow", "x",
+         "{\"type\":\"bool_parsing\",\"loc\":[\"query\",\"follow\"],\"msg\":\"Input should be a valid "
+         "boolean, "
+         "unable to interpret input\",\"input\":\"x\"}"},
+        {"/api/v1/events/search", "sort_order", "x",
+         "{\"type\":\"enum\",\"loc\":[\"query\",\"sort_order\"],\"msg\":\"Input should be 'TIMESTAMP' or "
+         "'TIMESTAMP_DESC'\",\"input\":\"x\",\"ctx\":{\"expected\":\"'TIMESTAMP' or 'TIMESTAMP_DESC'\"}}"},
+        {"/api/v1/sandboxes", NULL, NULL,
+         "{\"type\":\"missing\",\"loc\":[\"query\",\"id\"],\"msg\":\"Field required\",\"input\":null}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct http_request request = {0};
+        world_query(&request, "GET", rows[i].path, rows[i].name, rows[i].value);
+        assert_string_equal(problem_text(&request, 0), rows[i].problem);
+        front_free(&request);
+    }
+}
+
+static void an_unknown_parameter_is_422_and_names_the_nearest(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *path, *name, *told;
+    } rows[] = {
+        {"GET", "/api/v1/sandboxes/search", "limt", "did you mean 'limit'?"},
+        {"GET", "/api/v1/sandboxes/search", "colour", "there are only 'page_id', 'limit'"},
+        {"GET", "/api/v1/sandboxes", "idz", "did you mean 'id'?"},
+        {"GET", "/api/v1/sandboxes/s1", "wait", "there are no parameters here"},
+        {"POST", "/api/v1/sandboxes", "sandbox_spec", "there are only 'sandbox_spec_id', 'wait'"},
+        {"POST", "/api/v1/sandboxes", "sandbox_spec_ids", "did you mean 'sandbox_spec_id'?"},
+        {"POST", "/api/v1/sandboxes/s1/pause", "force", "there are no parameters here"},
+        {"DELETE", "/api/v1/sandboxes/s1", "sandboxid", "did you mean 'sandbox_id'?"},
+        {"GET", "/api/v1/sandboxes/s1/logs", "tails", "did you mean 'tail'?"},
+        {"GET", "/api/v1/events/count", "kind", "there are only 'conversation_id__eq'"},
+        {"GET", "/api/v1/backends", "x", "there are no parameters here"},
+        {"POST", "/api/v1/webhooks/conversations", "x", "there are no parameters here"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct http_request request = {0};
+        world_query(&request, rows[i].method, rows[i].path, rows[i].name, "1");
+        assert_problem(&request, 0, "extra_forbidden", rows[i].name, "1");
+        if (!strstr(problem_text(&request, 0), rows[i].told))
+            fail_msg("%s: %s", rows[i].name, problem_text(&request, 0));
+        front_free(&request);
+    }
+    assert_int_equal(world.calls, 0);
+    /* A probe may append what it likes. */
+    struct http_request health = {0};
+    world_query(&health, "GET", "/health", "t", "1");
+    assert_int_equal(health.status, 200);
+    front_free(&health);
+}
+
+static void two_values_for_one_thing_are_422(void **state)
 {
     (void)state;
     world_add("s1", NULL);
-    world_add("s2", NULL);
-    struct http_request request = {.query = {{"limit", "0"}, {"colour", "blue"}, {"limit", "1"}}};
+    struct http_request request = {.query = {{"limit", "1"}, {"", ""}, {"limit", "1"}}};
     world_request(&request, "GET", "/api/v1/sandboxes/search");
     assert_int_equal(request.status, 200);
-    assert_null(strstr(request.body, "s1"));
     front_free(&request);
+    request = (struct http_request){.query = {{"limit", "1"}, {"limit", "2"}}};
+    world_request(&request, "GET", "/api/v1/sandboxes/search");
+    assert_problem(&request, 0, "value_error", "limit", "2");
+    front_free(&request);
+}
+
+static void a_batch_takes_its_ids_as_clients_spell_them(void **state)
+{
+    (void)state;
+    world_add("s1", NULL);
+    static const char *const names[] = {"id", "ids", "id[]", "ids[]"};
+    for (size_t i = 0; i < 4; i++) {
+        struct http_request request = {.query = {{names[i], "s1"}, {names[i], "s2"}}};
+        world_request(&request, "GET", "/api/v1/sandboxes");
+        struct json_object *list = front_json(&request);
+        assert_int_equal(json_object_array_length(list), 2);
+        assert_non_null(json_object_array_get_idx(list, 0));
+        assert_null(json_object_array_get_idx(list, 1));
+        json_object_put(list);
+        front_free(&request);
+    }
 }
 
 static void a_batch_needs_one_to_a_hundred_ids(void **state)
@@ -101,17 +201,20 @@ static void a_batch_needs_one_to_a_hundred_ids(void **state)
             many.query[i] = (struct pair){"id", "x"};
         world_request(&many, "GET", paths[p]);
         assert_int_equal(many.status, 400);
-        assert_non_null(strstr(front_detail(&many), "100"));
+        assert_string_equal(front_detail(&many),
+                            p == 0 ? "Cannot request more than 100 sandboxes at once, got 101"
+                                   : "Cannot request more than 100 sandbox specs at once, got 101");
         front_free(&many);
     }
 }
 
-static void wait_is_bounded_by_the_startup_timeout_of_the_specs_backend(void **state)
+/* Clients can't know startup_timeout, which is 5 s here. */
+static void wait_is_up_to_an_hour(void **state)
 {
     (void)state;
-    struct http_request over = {.query = {{"sandbox_spec_id", "second"}, {"wait", "6s"}}};
+    struct http_request over = {.query = {{"sandbox_spec_id", "second"}, {"wait", "3601"}}};
     world_request(&over, "POST", "/api/v1/sandboxes");
-    assert_problem(&over, 0, "less_than_equal", "wait", "6s");
+    assert_problem(&over, 0, "less_than_equal", "wait", "3601");
     assert_int_equal(world.calls, 0);
     front_free(&over);
 
@@ -120,11 +223,10 @@ static void wait_is_bounded_by_the_startup_timeout_of_the_specs_backend(void **s
     assert_problem(&bad, 0, "duration_parsing", "wait", "soon");
     front_free(&bad);
 
-    struct http_request good = {.query = {{"wait", "6s"}}};
+    struct http_request good = {.query = {{"sandbox_spec_id", "second"}, {"wait", "1h"}}};
     world_request(&good, "POST", "/api/v1/sandboxes");
     assert_int_equal(world.calls, 1);
-    assert_int_equal(world.wait_ms, 6000);
-    assert_false(world.has_spec_id);
+    assert_int_equal(world.wait_ms, 3600000);
     front_disconnect(&good);
     front_free(&good);
 }
@@ -134,7 +236,7 @@ static void an_unknown_spec_is_the_services_404(void **state)
     (void)state;
     world.refuse = true;
     error_set(&world.error, SBX_ERR_NOT_FOUND, "SPEC_NOT_FOUND", "there is no spec 'x'");
-    struct http_request request = {.query = {{"sandbox_spec_id", "x"}, {"wait", "10h"}}};
+    struct http_request request = {.query = {{"sandbox_spec_id", "x"}, {"wait", "1h"}}};
     world_request(&request, "POST", "/api/v1/sandboxes");
     assert_int_equal(request.status, 404);
     assert_string_equal(front_detail(&request), "there is no spec 'x'");
@@ -165,12 +267,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_bad_limit_is_422, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(all_that_is_wrong_is_told_at_once, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(what_is_echoed_is_valid_json, world_setup, world_teardown),
-        cmocka_unit_test_setup_teardown(
-            of_a_repeated_parameter_the_last_counts_and_unknown_ones_are_left_alone, world_setup,
-            world_teardown),
+        cmocka_unit_test_setup_teardown(problems_have_the_app_servers_words, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(an_unknown_parameter_is_422_and_names_the_nearest, world_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(two_values_for_one_thing_are_422, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(a_batch_takes_its_ids_as_clients_spell_them, world_setup,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(a_batch_needs_one_to_a_hundred_ids, world_setup, world_teardown),
-        cmocka_unit_test_setup_teardown(wait_is_bounded_by_the_startup_timeout_of_the_specs_backend,
-                                        world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(wait_is_up_to_an_hour, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(an_unknown_spec_is_the_services_404, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(delete_refuses_two_ids_that_differ, world_setup, world_teardown),
     };

@@ -26,7 +26,8 @@ static void unknown_paths_are_404(void **state)
         struct http_request request = {0};
         world_request(&request, "GET", paths[i]);
         assert_int_equal(request.status, 404);
-        assert_true(front_detail(&request)[0]);
+        assert_string_equal(request.body,
+                            "{\"detail\":\"Not Found\",\"reason\":\"there is nothing at this path\"}");
         front_free(&request);
     }
 }
@@ -58,6 +59,7 @@ static void a_wrong_method_is_405_and_names_the_right_ones(void **state)
         struct http_request request = {0};
         world_request(&request, cases[i].method, cases[i].path);
         assert_int_equal(request.status, 405);
+        assert_string_equal(front_detail(&request), "Method Not Allowed");
         assert_string_equal(request.reply_headers, cases[i].allow);
         front_free(&request);
     }
@@ -106,6 +108,65 @@ static void the_openapi_document_names_every_route_and_no_other(void **state)
     json_object_put(document);
 }
 
+static bool is_documented(struct json_object *operation, const char *name)
+{
+    struct json_object *parameters = json_object_object_get(operation, "parameters");
+    size_t count = parameters ? json_object_array_length(parameters) : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *parameter = json_object_array_get_idx(parameters, i);
+        const char *in = json_object_get_string(json_object_object_get(parameter, "in"));
+        const char *documented = json_object_get_string(json_object_object_get(parameter, "name"));
+        if (in && strcmp(in, "query") == 0 && strcmp(documented, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static size_t count_documented(struct json_object *operation)
+{
+    struct json_object *parameters = json_object_object_get(operation, "parameters");
+    size_t count = parameters ? json_object_array_length(parameters) : 0, queries = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *in =
+            json_object_get_string(json_object_object_get(json_object_array_get_idx(parameters, i), "in"));
+        queries += in && strcmp(in, "query") == 0;
+    }
+    return queries;
+}
+
+static void the_openapi_document_names_the_parameters_that_routes_take(void **state)
+{
+    (void)state;
+    struct json_tokener *tokener = json_tokener_new();
+    struct json_object *document =
+        json_tokener_parse_ex(tokener, openapi_document, (int)openapi_document_len);
+    json_tokener_free(tokener);
+    const struct route *route;
+    for (size_t i = 0; (route = router_at(i)); i++) {
+        if (route->params == router_any)
+            continue;
+        char method[8] = "";
+        for (size_t c = 0; route->method[c] && c < sizeof method - 1; c++)
+            method[c] = (char)(route->method[c] | 0x20);
+        struct json_object *paths = json_object_object_get(document, "paths");
+        struct json_object *operation =
+            json_object_object_get(json_object_object_get(paths, route->pattern), method);
+        size_t taken = 0;
+        /* A batch's other spellings are told in words. */
+        bool batch = route->params && strncmp(route->params[0], "id", 2) == 0;
+        for (; route->params && route->params[taken] && (!batch || taken < 1); taken++)
+            if (!is_documented(operation, route->params[taken]))
+                fail_msg("%s %s: '%s' is not documented", route->method, route->pattern,
+                         route->params[taken]);
+        if (count_documented(operation) != taken)
+            fail_msg("%s %s: more parameters are documented than taken", route->method, route->pattern);
+        bool documented_body = json_object_object_get(operation, "requestBody") != NULL;
+        if (documented_body != (route->body != BODY_NONE))
+            fail_msg("%s %s: a body is documented, or taken, and not both", route->method, route->pattern);
+    }
+    json_object_put(document);
+}
+
 static void the_openapi_document_is_served(void **state)
 {
     (void)state;
@@ -127,6 +188,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(options_tells_the_methods_without_a_key, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(the_openapi_document_names_every_route_and_no_other, world_setup,
                                         world_teardown),
+        cmocka_unit_test_setup_teardown(the_openapi_document_names_the_parameters_that_routes_take,
+                                        world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(the_openapi_document_is_served, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
