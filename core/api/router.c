@@ -13,6 +13,7 @@ const char *const router_any[] = {NULL};
 static const char *const batch[] = {"id", "ids", "id[]", "ids[]", NULL};
 static const char *const sessions[] = {"ids", "id", "ids[]", "id[]", NULL};
 static const char *const page[] = {"page_id", "limit", NULL};
+static const char *const conversations[] = {"page_id", "limit", "sandbox_id__eq", NULL};
 static const char *const start[] = {"sandbox_spec_id", "wait", NULL};
 static const char *const removal[] = {"sandbox_id", NULL};
 static const char *const logs[] = {"tail", "follow", NULL};
@@ -41,7 +42,8 @@ static const struct route routes[] = {
      BODY_OWN},
     {"POST", "/api/v1/webhooks/{id}/events/{conversation_id}", ACCESS_SESSION, false, webhooks_events, NULL,
      BODY_OWN},
-    {"GET", "/api/v1/conversations/search", ACCESS_USER, false, conversations_search, page, BODY_NONE},
+    {"GET", "/api/v1/conversations/search", ACCESS_USER, false, conversations_search, conversations,
+     BODY_NONE},
     {"GET", "/api/v1/events/search", ACCESS_USER, false, events_search, events, BODY_NONE},
     {"GET", "/api/v1/events/count", ACCESS_USER, false, events_count, count, BODY_NONE},
     {"GET", "/api/v1/events", ACCESS_USER, false, events_batch, batch, BODY_NONE},
