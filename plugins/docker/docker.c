@@ -187,6 +187,7 @@ static void logs(struct sbx_backend *public, const struct sbx_logs *logs, sbx_op
 static void stream_ready(struct sbx_backend *public, sbx_op op)
 {
     logs_ready(self_of(public), op);
+    build_ready(self_of(public), op);
 }
 
 /* ---- confirm --------------------------------------------------------------------------------- */
@@ -283,6 +284,12 @@ static void image(struct sbx_backend *public, const char *name, sbx_op op)
     image_begin(self_of(public), name, op);
 }
 
+static void build(struct sbx_backend *public, const struct sbx_build *build, sbx_op op)
+{
+    if (!refuse_lost(self_of(public), op))
+        build_begin(self_of(public), build, op);
+}
+
 /* ---- cancelling ------------------------------------------------------------------------------ */
 
 /* Opening, pausing, resuming and removing are short, or should be finished: they just go on. */
@@ -295,6 +302,7 @@ static void cancel(struct sbx_backend *public, sbx_op op)
     list_cancel(docker, op);
     logs_cancel(docker, op);
     image_cancel(docker, op);
+    build_cancel(docker, op);
     confirm_cancel(docker, op);
 }
 
@@ -319,6 +327,7 @@ static const struct sbx_backend_ops ops = {
     .describe = describe,
     .stop = stop,
     .image = image,
+    .build = build,
 };
 
 /* The image that OpenHands runs, as it runs it: its entry point is the agent server, so the command is arguments

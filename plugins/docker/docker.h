@@ -5,7 +5,8 @@
  *   engine/       the calls (engine.c), the event stream and whether the engine is there (watch.c)
  *   containers/   what is known of them: table.c, which are ours (ours.c), a full listing (list.c), one inspection
  *                 (look.c), why one ended (ending.c), what the host is told (report.c)
- *   images/       pulls and their progress, registries' credentials, whether there is such an image (image.c)
+ *   images/       pulls and their progress, registries' credentials, whether there is such an image (image.c),
+ *                 builds and pushes (build.c)
  *   operations/   start.c (its steps: make.c), act.c (pause, resume, stop), remove.c, and what a start asks of the
  *                 engine: create.c, overlay.c, ports.c
  *   output/       logs.c, and a sandbox's output while it starts (start_log.c)
@@ -171,6 +172,12 @@ void pull_finish(struct docker *docker);
 void image_begin(struct docker *docker, const char *image, sbx_op op);
 void image_cancel(struct docker *docker, sbx_op op);
 
+/* ---- build.c: an image from a context ---- */
+
+void build_begin(struct docker *docker, const struct sbx_build *build, sbx_op op);
+void build_ready(struct docker *docker, sbx_op op);
+void build_cancel(struct docker *docker, sbx_op op);
+
 /* ---- operation.c, start.c, act.c, remove.c, logs.c ---- */
 
 /* Around an operation on a container: events do not look at it meanwhile. The look that an operation ends with is
@@ -212,6 +219,7 @@ struct docker {
     struct watch *watch;
     struct pull *pulls;
     struct image_look *image_looks;
+    struct building *builds;
     struct starting *starts;
     struct listing *listings;
     struct log_stream *logs;

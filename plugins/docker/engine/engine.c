@@ -315,6 +315,7 @@ static void call_begin(struct engine_call *call, const struct engine_request *re
         .headers = headers,
         .body = body,
         .body_len = body_len,
+        .body_file = request->body_file,
         .connect_timeout_ms = call->streamed ? 0 : call->timeout_ms, /* one limit, which the error can name */
         .timeout_ms = call->streamed ? 0 : call->timeout_ms,
         .idle_timeout_ms = call->streamed ? call->timeout_ms : 0,

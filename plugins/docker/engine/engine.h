@@ -34,6 +34,7 @@ struct engine_request {
     const char *method;
     const char *path;            /* encoded, with its query, without the version: "/containers/json?all=1" */
     const struct sbx_json *body; /* borrowed for the call; NULL: none */
+    const char *body_file;       /* a file instead, whose type `header` says; NULL: none */
     const char *header;          /* one more header, "X-Registry-Auth: …"; NULL: none */
     uint32_t timeout_ms;         /* whole answers: of the call, 0: 30 s. Streams: without a byte, 0: never */
     bool cut_short;    /* timeout_ms is what was left for more than this call: an error does not name it */

@@ -115,3 +115,37 @@ void pull_failure_of(struct sbx_error *err, const struct pull_facts *facts, cons
                     image, words);
     }
 }
+
+void push_failure_of(struct sbx_error *err, const struct pull_facts *facts, const char *words)
+{
+    const char *image = facts->image, *registry = facts->registry;
+    const char *given = facts->with_credentials
+                            ? "the credentials that the registry was given may not do for it"
+                            : "it may need credentials, and there are none for its registry";
+    if (is_denied(words)) {
+        failure_set(err, SBX_ERR_REFUSED, CODE_PUSH_DENIED, "%.100s does not let us push %.100s (%s): %.160s",
+                    registry, image, given, words);
+    } else if (is_disk_full(words)) {
+        failure_set(err, SBX_ERR_UNAVAILABLE, CODE_NO_SPACE,
+                    "there is no room to push the image %.120s: %.280s", image, words);
+        err->retryable = 1;
+    } else if (is_unreachable(words)) {
+        failure_set(err, SBX_ERR_UNAVAILABLE, CODE_REGISTRY_UNAVAILABLE,
+                    "the registry %.100s does not take the image %.100s now: %.220s", registry, image, words);
+        err->retryable = 1;
+    } else {
+        failure_set(err, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED, "the push of %.120s failed: %.300s",
+                    image, words);
+    }
+}
+
+void build_failure_of(struct sbx_error *err, const char *words)
+{
+    if (is_disk_full(words)) {
+        failure_set(err, SBX_ERR_UNAVAILABLE, CODE_NO_SPACE,
+                    "the engine has no room to build the image: %.380s", words);
+        err->retryable = 1;
+    } else {
+        failure_set(err, SBX_ERR_REFUSED, CODE_BUILD_FAILED, "the build failed: %.420s", words);
+    }
+}

@@ -1,4 +1,4 @@
-/* pull_failure.h: why a pull failed, told from the words of the engine, which are mostly those of a registry or of
+/* pull_failure.h: why a pull, a push or a build failed, told from the words of the engine, which are mostly those of a registry or of
  * Go's network library. Pure: looks at texts alone, none of which is a secret.
  */
 #ifndef DOCKER_PULL_FAILURE_H
@@ -12,6 +12,9 @@
 #define CODE_REGISTRY_UNAVAILABLE                                                                            \
     "REGISTRY_UNAVAILABLE" /* it can't be reached, or has enough of us; retryable */
 
+#define CODE_PUSH_DENIED "PUSH_DENIED"   /* the same of a push */
+#define CODE_BUILD_FAILED "BUILD_FAILED" /* the context can't be built */
+
 /* What else is known of the pull. */
 struct pull_facts {
     const char *image;
@@ -21,5 +24,10 @@ struct pull_facts {
 
 /* Fills `err`: IMAGE_NOT_FOUND, one of the codes above, or BACKEND_REFUSED; always with the words. */
 void pull_failure_of(struct sbx_error *err, const struct pull_facts *facts, const char *words);
+
+/* Likewise of a push. */
+void push_failure_of(struct sbx_error *err, const struct pull_facts *facts, const char *words);
+/* Of a build: NO_SPACE or BUILD_FAILED. */
+void build_failure_of(struct sbx_error *err, const char *words);
 
 #endif
