@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/notify.h"
 #include "base/pool.h"
+#include "build/builds.h"
 #include "config/reload.h"
 #include "http/server.h"
 #include "mirror/mirror.h"
@@ -30,6 +31,7 @@ struct daemon {
     struct service *service;
     struct backend_set *set;
     struct mirror *mirror;
+    struct builds *builds;
     struct api *api;
     struct http_server *server;
     struct reload *reload;
@@ -98,6 +100,13 @@ static void commit_mirror(void *self, struct config *next)
     mirror_commit(daemon->mirror, next);
 }
 
+static void prepare_builds(void *self, const struct config *old, struct config *next,
+                           struct config_problems *problems, reload_prepared prepared, void *transaction)
+{
+    struct daemon *daemon = self;
+    builds_prepare(daemon->builds, old, next, problems, prepared, transaction);
+}
+
 static void commit_log(void *self, struct config *next)
 {
     (void)self;
@@ -110,6 +119,7 @@ static void add_parts(struct daemon *daemon)
         {"listeners", daemon, prepare_http, commit_http, rollback_http, false},
         {"backends", daemon, prepare_backends, commit_backends, rollback_backends, true},
         {"sandboxes", daemon, prepare_service, commit_service, NULL, false},
+        {"builds", daemon, prepare_builds, NULL, NULL, false},
         {"reports", daemon, NULL, commit_mirror, NULL, false},
         {"log", daemon, NULL, commit_log, NULL, false},
     };
@@ -134,6 +144,7 @@ static void service_stopped(void *arg)
 static void requests_drained(void *arg)
 {
     struct daemon *daemon = arg;
+    builds_stop(daemon->builds);
     service_stop(daemon->service, STOP_TIMEOUT_MS, service_stopped, daemon);
 }
 
@@ -227,7 +238,14 @@ static void make_parts(struct daemon *daemon, const char *file, const char *plug
     daemon->set = backend_set_create(&set, &events);
     struct mirror_deps mirror = {daemon->loop, daemon->pool, daemon->client, daemon->store, daemon->service};
     daemon->mirror = mirror_create(&mirror);
-    struct api_deps api = {daemon->loop, daemon->service, daemon->mirror, daemon->store, SANDBOXD_VERSION};
+    struct builds_deps builds = {daemon->loop, daemon->pool, daemon->store, daemon->service};
+    daemon->builds = builds_create(&builds);
+    struct api_deps api = {.loop = daemon->loop,
+                           .service = daemon->service,
+                           .mirror = daemon->mirror,
+                           .builds = daemon->builds,
+                           .store = daemon->store,
+                           .version = SANDBOXD_VERSION};
     daemon->api = api_create(&api);
     daemon->server = http_server_create(daemon->loop, &(struct http_handler){api_head, daemon->api});
     api_set_server(daemon->api, daemon->server);
@@ -242,6 +260,7 @@ static void destroy_parts(struct daemon *daemon)
     event_del(&daemon->interrupt);
     http_server_destroy(daemon->server);
     api_destroy(daemon->api);
+    builds_destroy(daemon->builds);
     mirror_destroy(daemon->mirror);
     service_destroy(daemon->service);
     backend_set_destroy(daemon->set);

@@ -8,6 +8,7 @@
 #define API_API_H
 
 #include "base/loop.h"
+#include "build/builds.h"
 #include "http/server.h"
 #include "mirror/mirror.h"
 #include "sandbox/service.h"
@@ -19,8 +20,9 @@ struct api_deps {
     struct loop *loop;
     struct service *service;
     struct mirror *mirror; /* where agents' reports go */
-    struct store *store;   /* for what they reported, and for /metrics */
-    const char *version;   /* of the daemon; stays valid */
+    struct builds *builds;
+    struct store *store; /* for what they reported, and for /metrics */
+    const char *version; /* of the daemon; stays valid */
 };
 
 struct api *api_create(const struct api_deps *deps);

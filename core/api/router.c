@@ -18,6 +18,7 @@ static const char *const start[] = {"sandbox_spec_id", "wait", NULL};
 static const char *const removal[] = {"sandbox_id", NULL};
 static const char *const logs[] = {"tail", "follow", NULL};
 static const char *const image[] = {"image", NULL};
+static const char *const build[] = {"build_id", NULL};
 static const char *const count[] = {"conversation_id__eq", "kind__eq", "timestamp__gte", "timestamp__lt",
                                     NULL};
 static const char *const events[] = {"conversation_id__eq", "kind__eq", "timestamp__gte", "timestamp__lt",
@@ -58,8 +59,8 @@ static const struct route routes[] = {
     {"POST", "/runtime-api/stop", ACCESS_RUNTIME, true, runtime_stop, NULL, BODY_JSON},
     {"GET", "/runtime-api/registry_prefix", ACCESS_RUNTIME, false, runtime_registry_prefix, NULL, BODY_NONE},
     {"GET", "/runtime-api/image_exists", ACCESS_RUNTIME, false, runtime_image_exists, image, BODY_NONE},
-    {"POST", "/runtime-api/build", ACCESS_RUNTIME, false, runtime_no_builds, router_any, BODY_OWN},
-    {"GET", "/runtime-api/build_status", ACCESS_RUNTIME, false, runtime_no_builds, router_any, BODY_OWN},
+    {"POST", "/runtime-api/build", ACCESS_RUNTIME, true, runtime_build, NULL, BODY_OWN},
+    {"GET", "/runtime-api/build_status", ACCESS_RUNTIME, false, runtime_build_status, build, BODY_NONE},
     {"GET", "/health", ACCESS_OPEN, false, system_health, router_any, BODY_OWN},
     {"GET", "/alive", ACCESS_OPEN, false, system_health, router_any, BODY_OWN},
     {"GET", "/ready", ACCESS_PROBE, false, system_ready, router_any, BODY_OWN},

@@ -5,6 +5,7 @@
 #include "api/errors.h"
 #include "api/routes.h"
 #include "api/text.h"
+#include "build/image_name.h"
 
 #include <event2/buffer.h>
 #include <stdio.h>
@@ -107,15 +108,31 @@ static bool matches(const char *pattern, const char *text)
     return pattern[strspn(pattern, "*")] == '\0';
 }
 
+bool runtime_image_allowed(const struct config *config, const char *image)
+{
+    for (size_t i = 0; i < config->runtime_api_images_len; i++)
+        if (matches(config->runtime_api_images[i], image))
+            return true;
+    return false;
+}
+
+/* The backend that has it; NULL: the caller has built none of that name. */
+static const char *built_on(const struct call *call, const char *image)
+{
+    char full[BUILD_NAME_SIZE];
+    const struct build *build =
+        image_name_full(image, full) ? builds_of_image(call->api->deps.builds, &call->viewer, full) : NULL;
+    return build && config_find_backend(http_config(call->request), build->backend) ? build->backend : NULL;
+}
+
 bool runtime_find_image(struct call *call, const char *image, const struct config_spec **spec,
                         const char **backend)
 {
     const struct config *config = http_config(call->request);
     *spec = service_spec_find(call->api->deps.service, config, image);
-    *backend = *spec ? (*spec)->backend : config->runtime_api_backend;
-    bool allowed = *spec != NULL;
-    for (size_t i = 0; i < config->runtime_api_images_len && !allowed; i++)
-        allowed = matches(config->runtime_api_images[i], image);
+    const char *built = *spec ? NULL : built_on(call, image);
+    *backend = *spec ? (*spec)->backend : built ? built : config->runtime_api_backend;
+    bool allowed = *spec || built || runtime_image_allowed(config, image);
     if (!allowed) {
         char detail[768];
         snprintf(
@@ -182,7 +199,11 @@ void runtime_image_exists(struct call *call)
     const struct config_spec *spec;
     if (!image || !*image)
         params_problem(&params, "missing", "image", "Field required", image);
-    if (params_reject(&params) || !image || !runtime_find_image(call, image, &spec, &backend_name))
+    if (params_reject(&params) || !image)
+        return;
+    backend_name = http_config(call->request)->runtime_api_backend;
+    bool buildable = runtime_may_build(call, image); /* asked before it is built */
+    if (!buildable && !runtime_find_image(call, image, &spec, &backend_name))
         return;
     struct backend *backend = runtime_backend(call, backend_name);
     const struct sbx_error *why = backend ? backend_unavailable(backend) : NULL;
@@ -198,13 +219,10 @@ void runtime_image_exists(struct call *call)
 
 void runtime_registry_prefix(struct call *call)
 {
+    struct buffer prefix = buffer_init(8192);
+    runtime_prefix(call, &prefix);
     struct json_object *value = json_object_new_object();
-    text_put(value, "registry_prefix", text_string(http_config(call->request)->runtime_api_registry_prefix));
+    text_put(value, "registry_prefix", text_string(buffer_text(&prefix)));
+    buffer_finish(&prefix);
     call_reply_json(call, 200, value);
-}
-
-void runtime_no_builds(struct call *call)
-{
-    errors_reply(call, 501,
-                 "this server builds no images: push one to a registry, and let runtime_api.images allow it");
 }

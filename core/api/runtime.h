@@ -2,6 +2,7 @@
  *
  *   runtime.c         reads, and what the operator set         runtime_start.c   /start: from its body to a start
  *   runtime_change.c  pause, resume and stop                   runtime_render.c  a sandbox as a runtime
+ *   runtime_build.c   /build and /build_status
  *
  * A sandbox is a runtime: its id is the `runtime_id`, and its session is what the client called it, or its id. */
 #ifndef API_RUNTIME_H
@@ -9,6 +10,7 @@
 
 #include "api/call.h"
 #include "api/params.h"
+#include "base/buffer.h"
 
 /* As JSON text, kept in the sandbox as render_sandbox() does. */
 const char *runtime_text(const struct sandbox *sandbox, size_t *len);
@@ -27,9 +29,15 @@ static inline struct params runtime_params(struct call *call)
 }
 
 /* What an image is started as: the configured spec of that id (NULL: there is none) on its backend, or else an
- * image that runtime_api.images allows. False: it is not allowed, and that was answered. */
+ * image that the caller has built, or one that runtime_api.images allows. False: it is not allowed, and that was answered. */
 bool runtime_find_image(struct call *call, const char *image, const struct config_spec **spec,
                         const char **backend);
+/* Does runtime_api.images allow it? */
+bool runtime_image_allowed(const struct config *config, const char *image);
+/* May the caller have an image of that name built? */
+bool runtime_may_build(const struct call *call, const char *image);
+/* Where the caller's images are to be: runtime_api.registry_prefix, with the user's name in it. */
+void runtime_prefix(const struct call *call, struct buffer *out);
 /* The open instance of a backend; NULL: there is none. */
 struct backend *runtime_backend(const struct call *call, const char *name);
 

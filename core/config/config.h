@@ -120,6 +120,11 @@ struct config {
     const char **own_commands;       /* backends that do not isolate, where a request may bring a command */
     size_t own_commands_len;
     const char *runtime_api_registry_prefix;
+    bool runtime_api_builds;
+    bool runtime_api_push;
+    uint32_t runtime_api_max_builds; /* of one user, at once */
+    uint32_t runtime_api_build_timeout_ms;
+    uint64_t runtime_api_max_build_context; /* bytes */
 
     uint64_t events_retention_ms;
     uint64_t events_max_per_sandbox; /* bytes */

@@ -212,6 +212,21 @@ static const struct key runtime_api_keys[] = {
     {"registry_prefix", &type_text, .fallback = "ghcr.io/openhands", .max = 512,
      FIELD(struct config, runtime_api_registry_prefix),
      .about = "What `/registry_prefix` answers: where clients that build images are to put them."},
+    {"builds", &type_boolean, .fallback = "false", FIELD(struct config, runtime_api_builds),
+     .about = "Whoever has a key may have images built on `backend` (`/build`), and start them. A build runs "
+              "commands of the client's as root, in containers of the engine."},
+    {"max_builds", &type_integer, .fallback = "2", .min = 1, .max = 16,
+     FIELD(struct config, runtime_api_max_builds),
+     .about = "How many images of one user may be built at once; 16 of all users."},
+    {"max_build_context", &type_size, .fallback = "1GiB", .min = MIB, .max = UINT64_C(1) << 40,
+     FIELD(struct config, runtime_api_max_build_context),
+     .about = "The largest build context, as its request has it: base64 text. It is kept in "
+              "`state_dir`/builds while its image is built."},
+    {"build_timeout", &type_duration, .fallback = "25m", .min = SECONDS, .max = 24 * HOURS,
+     FIELD(struct config, runtime_api_build_timeout_ms),
+     .about = "How long a build may take, its push with it. OpenHands gives one up after 30 minutes."},
+    {"push", &type_boolean, .fallback = "false", FIELD(struct config, runtime_api_push),
+     .about = "Push each image that was built to the registry of its name, with the backend's credentials."},
 };
 static const struct section runtime_api_section = {.path = "runtime_api",
                                                    .about = "The runtime API, with which this server is "

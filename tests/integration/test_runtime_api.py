@@ -435,9 +435,17 @@ def test_the_registry_prefix_is_the_operators(memory):
     assert get(memory.start(), "/registry_prefix").json() == {"registry_prefix": "reg.example/x"}
 
 
-def test_builds_are_not_served(shared):
-    for response in post(shared, "/build", raw=b"x" * 3000000), get(shared, "/build_status?build_id=1"):
-        assert response.status == 501 and "image" in response.json()["detail"]
+def test_builds_are_the_operators_to_allow(make_daemon):
+    daemon = enable(make_daemon()).start()
+    response = post(daemon, "/build", raw=b"x" * 3000000)
+    assert response.status == 403 and "runtime_api.builds" in response.json()["detail"]
+    assert get(daemon, "/build_status?build_id=1").status == 404
+    daemon.config["runtime_api"]["builds"] = True
+    daemon.write()
+    daemon.reload()
+    response = daemon.request("POST", "/runtime-api/build", body=b"--b--", headers={
+        "Content-Type": "multipart/form-data; boundary=b"})
+    assert response.status == 501 and "builds no images" in response.json()["detail"]
 
 
 def test_it_is_not_there_unless_enabled(make_daemon):

@@ -58,7 +58,33 @@ void front_free(struct http_request *request)
     *request = (struct http_request){0};
 }
 
+void front_pass_body(struct http_request *request, const char *body, size_t len, size_t piece)
+{
+    assert_non_null(request->piece);
+    for (size_t at = 0; at < len && request->status == 0; at += piece)
+        request->held =
+            !request->piece(request->whole_arg, request, body + at, len - at < piece ? len - at : piece);
+    bool whole = len == 0 || (len > 4 && memcmp(body + len - 4, "--\r\n", 4) == 0);
+    if (request->status == 0 && (whole || memcmp(body, "--", 2) != 0))
+        request->streamed(request->whole_arg, request);
+}
+
 /* ---- http/server.h ---- */
+
+void http_stream_body(struct http_request *request, uint64_t max,
+                      bool (*piece)(void *arg, struct http_request *request, const void *bytes, size_t len),
+                      void (*whole)(void *arg, struct http_request *request), void *arg)
+{
+    assert_int_equal(max, world.config.runtime_api_max_build_context);
+    request->piece = piece;
+    request->streamed = whole;
+    request->whole_arg = arg;
+}
+
+void http_resume_body(struct http_request *request)
+{
+    request->held = false;
+}
 
 const char *http_method(const struct http_request *request)
 {

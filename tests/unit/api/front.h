@@ -24,6 +24,9 @@ struct http_request {
     void *gone_arg;
     void (*whole)(void *arg, struct http_request *request, const void *body, size_t len);
     void *whole_arg;
+    bool (*piece)(void *arg, struct http_request *request, const void *bytes, size_t len);
+    void (*streamed)(void *arg, struct http_request *request);
+    bool held; /* it wants no more pieces */
     void (*writable)(void *arg, struct http_request *request);
     void *writable_arg;
     size_t stream_room; /* bytes that the client takes before it stalls */
@@ -38,6 +41,9 @@ struct http_request {
 
 /* Delivers the body that it asked for. */
 void front_deliver_body(struct http_request *request, const char *body);
+/* The same in pieces of that size; what it answers, or holds back, ends it. A body that ends in "--\r\n", or is empty, is
+ * whole. */
+void front_pass_body(struct http_request *request, const char *body, size_t len, size_t piece);
 void front_disconnect(struct http_request *request);
 void front_client_reads(struct http_request *request);
 /* Parses the reply's body; the test fails when it is not JSON. The caller puts it. */
