@@ -167,6 +167,25 @@ def test_limits_gpus_hosts_and_kwargs_are_in_the_create_request(start, engine):
     assert host["Init"] is True
 
 
+def test_kwargs_with_docker_pys_names_reach_the_engine(start, engine):
+    kwargs = {"mem_limit": "64m", "shm_size": "1m", "cap_drop": ["NET_RAW"], "devices": ["/dev/null:/dev/x:r"],
+              "hostname": "box", "dns": ["10.0.0.1"], "sysctls": {"net.ipv4.ip_forward": 1}, "tmpfs": {"/tmp": "size=1m"},
+              "ulimits": [{"name": "nofile", "soft": 64, "hard": 128}], "environment": {"MINE": "a b"}, "user": 1000,
+              "labels": {"team": "blue"}, "oom_score_adj": 5, "log_config": {"type": "json-file", "config": {}},
+              "extra_hosts": {"db": "10.1.2.3"}, "group_add": [20], "cpu_shares": 128}
+    _, sandbox = start(kwargs=kwargs)
+    made = engine.inspect(sandbox["id"])
+    host, config = made["HostConfig"], made["Config"]
+    assert (host["Memory"], host["ShmSize"], host["CapDrop"]) == (64 << 20, 1 << 20, ["NET_RAW"])
+    assert host["Devices"] == [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "r"}]
+    assert (config["Hostname"], config["User"], config["Labels"]["team"]) == ("box", "1000", "blue")
+    assert host["Sysctls"] == {"net.ipv4.ip_forward": "1"} and host["Tmpfs"] == {"/tmp": "size=1m"}
+    assert host["Ulimits"] == [{"Name": "nofile", "Soft": 64, "Hard": 128}] and host["Dns"] == ["10.0.0.1"]
+    assert "db:10.1.2.3" in host["ExtraHosts"] and host["GroupAdd"] == ["20"] and host["CpuShares"] == 128
+    assert host["OomScoreAdj"] == 5 and host["LogConfig"]["Type"] == "json-file"
+    assert ask_agent(sandbox, "/env?name=MINE").json() == {"value": "a b"}
+
+
 def user_ids(sandbox):
     """Of the agent: real, effective, saved, of files."""
     status = ask_agent(sandbox, "/file?path=/proc/self/status").json()["text"]

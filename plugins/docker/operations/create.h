@@ -36,9 +36,10 @@ int overlay_remove(const struct options *options, const char *sandbox_id, struct
 /* Owned text: lowerdir=…,upperdir=…,workdir=… for mount number `index`. */
 char *overlay_mount_options(const struct options *options, const char *sandbox_id, uint32_t index);
 
-/* privileges.c: warns of what in `kwargs` gives sandboxes the host (Privileged, CapAdd, PidMode host, a bind of
- * the engine's socket, …), at its place in the configuration. */
-void privileges_warn(const struct sbx_host *host, struct sbx_check *check, const struct sbx_json *kwargs);
+/* privileges.c: warns of what in `request` gives sandboxes the host (Privileged, CapAdd, PidMode host, a bind of
+ * the engine's socket, …), at its place in the configuration: `kwargs` as they are written in `given`. */
+void privileges_warn(const struct sbx_host *host, struct sbx_check *check, const struct sbx_json *request,
+                     const struct sbx_json *given);
 /* What a bind of that path gives a sandbox ("the whole file system of the host"); NULL: nothing of the sort. */
 const char *privileges_of_path(const char *path);
 

@@ -1,7 +1,8 @@
 /* privileges.c: what in `kwargs` takes the wall between a sandbox and its host away. Only warns: an operator may want
  * just that. Names are compared without regard to case, as the engine reads them.
  */
-#include "operations/create.h"
+#include "operations/create_parts.h"
+#include "options/kwargs_names.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,14 +13,26 @@ enum { PATH_SIZE = 160 };
 
 struct warner {
     const struct sbx_host *host;
+    const struct sbx_json *given; /* the option as it is written */
     const struct sbx_json_api *json;
     struct sbx_check *check;
 };
 
+/* HostConfig, as it is written. */
+static const char *outer_name(const struct warner *warner)
+{
+    const char *name = create_same_member(warner->json, warner->given, "HostConfig");
+    return name ? name : "HostConfig";
+}
+
 static void warn(const struct warner *warner, const char *member, const char *inner, const char *what)
 {
     char path[PATH_SIZE], message[256];
-    snprintf(path, sizeof path, "kwargs.%s%s", member, inner);
+    const struct kwarg *kwarg = kwarg_of_engine(member, true);
+    if (kwarg && warner->json->type(warner->json->get(warner->given, kwarg->name)) != SBX_JSON_NULL)
+        snprintf(path, sizeof path, "kwargs.%s%s", kwarg->name, inner);
+    else
+        snprintf(path, sizeof path, "kwargs.%.20s.%.50s%s", outer_name(warner), member, inner);
     snprintf(message, sizeof message, "gives sandboxes %s", what);
     warner->host->option_warning(warner->check, path, message);
 }
@@ -157,22 +170,16 @@ static const struct {
     {"AutoRemove", check_flag, "no trace: an ended one vanishes with its log, and can't be resumed"},
 };
 
-void privileges_warn(const struct sbx_host *host, struct sbx_check *check, const struct sbx_json *kwargs)
+void privileges_warn(const struct sbx_host *host, struct sbx_check *check, const struct sbx_json *request,
+                     const struct sbx_json *given)
 {
-    const struct warner warner = {.host = host, .json = host->json, .check = check};
-    for (size_t i = 0; i < host->json->length(kwargs); i++) {
-        const sbx_json *config;
-        const char *outer = host->json->member(kwargs, i, &config);
-        if (strcasecmp(outer, "HostConfig") != 0)
-            continue;
-        for (size_t at = 0; at < host->json->length(config); at++) {
-            const sbx_json *value;
-            const char *name = host->json->member(config, at, &value);
-            char member[PATH_SIZE / 2];
-            snprintf(member, sizeof member, "%.20s.%.50s", outer, name);
-            for (size_t k = 0; k < sizeof checks / sizeof *checks; k++)
-                if (strcasecmp(checks[k].name, name) == 0)
-                    checks[k].look(&warner, member, value, checks[k].what);
-        }
+    const struct warner warner = {.host = host, .given = given, .json = host->json, .check = check};
+    const sbx_json *config = host->json->get(request, "HostConfig");
+    for (size_t i = 0; i < host->json->length(config); i++) {
+        const sbx_json *value;
+        const char *name = host->json->member(config, i, &value);
+        for (size_t k = 0; k < sizeof checks / sizeof *checks; k++)
+            if (strcasecmp(checks[k].name, name) == 0)
+                checks[k].look(&warner, name, value, checks[k].what);
     }
 }

@@ -279,13 +279,13 @@ static void kwargs_are_merged_in(void **state)
 static void kwargs_replace_neither_labels_nor_keys_in_any_spelling(void **state)
 {
     (void)state;
-    sbx_json *body = create("{\"kwargs\": {\"labels\": {\"sandboxd.owner\": \"eve\"}, \"env\": "
+    sbx_json *body = create("{\"kwargs\": {\"LABELS\": {\"sandboxd.owner\": \"eve\"}, \"env\": "
                             "[\"OH_SESSION_API_KEYS_0=x\", \"SESSION_API_KEY\"], \"hostconfig\": {\"binds\": "
                             "[\"a:/b\"]}, \"Labels\": {\"sandboxd.backend\": \"other\"}}}",
                             "{}");
     assert_true(has_env(body, "OH_SESSION_API_KEYS_0=the-key"));
     assert_true(has_env(body, "SESSION_API_KEY=the-key"));
-    assert_string_equal(member(body, "labels", NULL), "absent");
+    assert_string_equal(member(body, "LABELS", NULL), "absent");
     assert_string_equal(member(body, "env", NULL), "absent");
     assert_string_equal(member(body, "hostconfig", NULL), "absent");
     assert_string_equal(member(json_table()->get(body, "Labels"), LABEL_OWNER, NULL), "\"alice\"");
