@@ -88,6 +88,7 @@ struct config {
 
     const struct config_address *listen;
     size_t listen_len;
+    const char *listen_urls;        /* the ABI's, of `listen`; NULL where it came from no file */
     const char *tls_cert, *tls_key; /* NULL: plain HTTP */
     const char *public_url;         /* http:// or https://, no slash at its end. NULL: none */
     const char **hosts;             /* names that a Host may have beyond loopback; "*.NAME": all below it */

@@ -7,6 +7,7 @@
 #include <json-c/json.h>
 #include <math.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,6 +157,23 @@ void json_write_spec(struct config_reader *reader, struct config_spec *spec)
     json_object_object_add(object, "initial_env", env);
     json_object_object_add(object, "working_dir", text_or_null(spec->working_dir));
     spec->json = write_json(reader, object, &spec->json_len);
+}
+
+void json_write_listen(struct config_reader *reader, struct config *config)
+{
+    struct json_object *list = json_object_new_array();
+    for (size_t i = 0; i < config->listen_len; i++) {
+        const struct config_address *address = &config->listen[i];
+        char url[300];
+        if (!address->text || address->kind != ADDRESS_TCP || address->port == 0)
+            continue;
+        bool six = strchr(address->host, ':') != NULL;
+        snprintf(url, sizeof url, "%s://%s%.255s%s:%u", config->tls_cert ? "https" : "http", six ? "[" : "",
+                 address->host, six ? "]" : "", (unsigned)address->port);
+        json_object_array_add(list, json_object_new_string(url));
+    }
+    size_t len;
+    config->listen_urls = write_json(reader, list, &len);
 }
 
 static void add(EVP_MD_CTX *context, char sort, const char *bytes, size_t len)

@@ -106,7 +106,8 @@ static void on_overdue(evutil_socket_t fd, short what, void *arg)
 }
 
 struct backend *instance_create(struct instance_env *env, struct module *module, const char *name,
-                                const char *plugin_path, const uint8_t *digest, const char *public_url)
+                                const char *plugin_path, const uint8_t *digest, const char *public_url,
+                                const char *listen_urls)
 {
     struct backend *backend = calloc(1, sizeof *backend);
     if (!backend)
@@ -121,9 +122,10 @@ struct backend *instance_create(struct instance_env *env, struct module *module,
     backend->plugin_path = strdup(plugin_path);
     const char *spec = module_default_spec(module);
     backend->public_url = public_url ? strdup(public_url) : NULL;
+    backend->listen_urls = listen_urls ? strdup(listen_urls) : NULL;
     backend->default_spec = spec ? strdup(spec) : NULL;
     if (!backend->name || !backend->plugin_path || !backend->public_url != !public_url ||
-        !backend->default_spec != !spec)
+        !backend->listen_urls != !listen_urls || !backend->default_spec != !spec)
         abort();
     memcpy(backend->digest, digest, sizeof backend->digest);
     backend->abi =
@@ -196,6 +198,7 @@ void instance_free_if_over(struct backend *backend)
     free(backend->name);
     free(backend->plugin_path);
     free(backend->public_url);
+    free(backend->listen_urls);
     free(backend->default_spec);
     free(backend->health_path);
     free(backend->health_body);

@@ -55,8 +55,8 @@ struct backend {
     char *default_spec;                /* may be NULL */
     bool has_logs, isolates;
     char *name, *plugin_path;
-    char *public_url;   /* may be NULL */
-    uint8_t digest[32]; /* of its section of the configuration */
+    char *public_url, *listen_urls; /* of the configuration that it was opened with; may be NULL */
+    uint8_t digest[32];             /* of its section of the configuration */
     enum instance_state state;
     bool opened;   /* open() succeeded: close() is owed */
     bool quiesced; /* quiesce() was called */
@@ -89,7 +89,8 @@ struct backend {
 
 /* Takes over the reference to `module`. One reference, the caller's. */
 struct backend *instance_create(struct instance_env *env, struct module *module, const char *name,
-                                const char *plugin_path, const uint8_t *digest, const char *public_url);
+                                const char *plugin_path, const uint8_t *digest, const char *public_url,
+                                const char *listen_urls);
 /* Calls the plugin's open(). `done` as for every operation. */
 void instance_open(struct backend *backend, const struct sbx_backend_config *config, uint32_t timeout_ms,
                    backend_done done, void *arg);

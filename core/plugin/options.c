@@ -66,6 +66,7 @@ struct sbx_backend_config options_settings(const struct config *config, const st
         .state_dir = state_dir,
         .public_url = config->public_url,
         .instance_id = instance_id,
+        .listen_urls = config->listen_urls,
     };
 }
 

@@ -131,16 +131,21 @@ static void add_problem(struct config_problems *problems, const struct config *c
     config_problem_add(problems, false, line, column, path, "%s", text);
 }
 
+static bool is_same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 /* Is what is in force what this configuration asks for? */
 static struct backend *find_unchanged(const struct preparation *preparation,
                                       const struct candidate *candidate)
 {
     struct backend *backend = backend_set_find(preparation->set, candidate->settings->name);
-    const char *url = preparation->next->public_url;
     if (!backend || backend->module != candidate->module ||
         strcmp(backend->plugin_path, candidate->path) != 0 ||
         memcmp(backend->digest, candidate->settings->digest, sizeof backend->digest) != 0 ||
-        !url != !backend->public_url || (url && strcmp(url, backend->public_url) != 0))
+        !is_same(preparation->next->public_url, backend->public_url) ||
+        !is_same(preparation->next->listen_urls, backend->listen_urls))
         return NULL;
     return backend;
 }
@@ -207,9 +212,9 @@ static void on_opened(void *arg, const struct sbx_error *err, const char *result
 
 static void open_candidate(struct preparation *preparation, struct candidate *candidate)
 {
-    candidate->backend =
-        instance_create(preparation->set->env, candidate->module, candidate->settings->name, candidate->path,
-                        candidate->settings->digest, preparation->next->public_url);
+    candidate->backend = instance_create(preparation->set->env, candidate->module, candidate->settings->name,
+                                         candidate->path, candidate->settings->digest,
+                                         preparation->next->public_url, preparation->next->listen_urls);
     const struct store *store = preparation->set->env->store;
     struct sbx_backend_config settings =
         options_settings(preparation->next, candidate->settings, candidate->module, candidate->path,

@@ -1,6 +1,6 @@
 /* plugin/set.h: the instances that a configuration asks for; a part of the reload transaction.
  *
- * A backend whose section, public_url and plugin file did not change keeps its instance. For every other
+ * A backend whose section, public_url, addresses and plugin file did not change keeps its instance. For every other
  * one, prepare loads the plugin (from a private copy, so that a file that changed on disk is really
  * loaded anew), validates the options and opens a new instance beside the old; commit makes the new ones
  * current and quiesces what they replaced, which is closed, and its module unloaded, when its last

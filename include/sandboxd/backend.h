@@ -79,6 +79,10 @@ struct sbx_backend_config {
         instance_id; /* the random id of the daemon's state, 22 letters and digits: another daemon has another
                               * one, and a state that was moved or restored has its own still. What is made can be
                               * marked with it (see host->instance_alive()). Null in validate() */
+    const char
+        *listen_urls; /* where the daemon listens, as a JSON array of URLs with addresses of its machine:
+                              * ["http://127.0.0.1:3000", "https://[::]:3001"]. Left out are unix sockets and ports that
+                              * the kernel chooses. Null: not told */
     /* 1.2 ends here */
 };
 

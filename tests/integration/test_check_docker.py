@@ -48,6 +48,16 @@ def test_a_wrong_option_is_told_at_its_own_place(options, path):
     assert code == 1 and f"backends.docker.{path}" in said and "sandboxd.yaml:1:" in said, said
 
 
+@pytest.mark.parametrize("listen, options, warned", [
+    ("127.0.0.1:3000", {}, False), ("127.0.0.1:3000", {"host_port": 3000}, True), ("127.0.0.1:3000", {"host_port": 0}, False),
+    ("0.0.0.0:3000", {"host_port": 3000}, False), ("0.0.0.0:3001", {"host_port": 3000}, True)])
+def test_an_address_that_the_daemon_does_not_listen_on_is_warned_of(listen, options, warned):
+    config = {"server": {"listen": [listen]}, "auth": {"keys": [{"user": "ann", "sha256": "0" * 64}]},
+              "backends": {"docker": {"plugin": "docker", "options": options}}, "state_dir": "/tmp/nosuch"}
+    code, said, _ = check(json.dumps(config))
+    assert code == 0 and ("this daemon does not listen there" in said) == warned, said
+
+
 def test_what_security_comes_to_is_told_in_one_line():
     code, said = checked({"security": {"no_new_privileges": True, "cap_drop": ["ALL"]}})
     assert code == 0 and "warning" not in said, said

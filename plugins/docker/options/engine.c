@@ -135,11 +135,16 @@ static bool is_loopback(const char *host)
            strncmp(host, "[::1]", 5) == 0 || strcmp(host, "::1") == 0;
 }
 
+bool options_engine_is_far(const struct options *options)
+{
+    return strncmp(options->host, "tcp://", 6) == 0 && !is_loopback(options->host + 6);
+}
+
 void options_check_distance(struct options_reader *reader)
 {
     const struct options *options = reader->options;
     const char *host = options->host, *pattern = strstr(options->container_url_pattern, "://");
-    if (strncmp(host, "tcp://", 6) != 0 || is_loopback(host + 6))
+    if (!options_engine_is_far(options))
         return;
     if (!options->tls)
         option_warn(

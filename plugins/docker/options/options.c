@@ -34,7 +34,7 @@ static const struct option all[] = {
     {.name = "profile", .type = OPTION_OTHER},
     {"container_name_prefix", OPTION_TEXT, AT(container_name_prefix), .text = NULL},
     {"container_url_pattern", OPTION_TEXT, AT(container_url_pattern), .text = NULL},
-    {"host_port", OPTION_INTEGER, AT(host_port), .max = UINT16_MAX, .number = 3000},
+    {"host_port", OPTION_INTEGER, AT(host_port), .max = UINT16_MAX},
     {"overlay_base", OPTION_PATH, AT(overlay_base), .text = NULL},
     {.name = "mounts", .type = OPTION_OTHER},
     {.name = "exposed_ports", .type = OPTION_OTHER},
@@ -142,22 +142,6 @@ static void check_texts(struct options_reader *reader)
     if (options->runtime && !options_is_name(options->runtime, "/._-", 128))
         option_complain(&reader->base, "runtime",
                         "must be the name of a runtime of the engine, such as runsc");
-}
-
-static void set_webhook_base(struct options *options, const char *public_url)
-{
-    static const char path[] = "/api/v1/webhooks";
-    char base[64];
-    if (!public_url && options->host_port == 0)
-        return;
-    snprintf(base, sizeof base, "http://host.docker.internal:%u", (unsigned)options->host_port);
-    if (!public_url)
-        public_url = base;
-    size_t size = strlen(public_url) + sizeof path;
-    options->webhook_base = malloc(size);
-    if (!options->webhook_base)
-        abort();
-    snprintf(options->webhook_base, size, "%s%s", public_url, path);
 }
 
 /* ---- lists ----------------------------------------------------------------------------------- */
@@ -298,7 +282,6 @@ int options_parse(struct options *options, const struct sbx_host *host, struct s
     check_pattern(&reader);
     check_network(&reader, root);
     check_texts(&reader);
-    set_webhook_base(options, config->public_url);
     options_read_mounts(&reader, option_given(&reader.base, root, "mounts"));
     options_read_ports(&reader, option_given(&reader.base, root, "exposed_ports"),
                        option_given(&reader.base, root, "port_ranges"));
@@ -307,6 +290,7 @@ int options_parse(struct options *options, const struct sbx_host *host, struct s
     if ((value = option_given(&reader.base, root, "gpus")))
         read_gpus(&reader, value);
     read_extra_hosts(&reader, option_given(&reader.base, root, "extra_hosts"));
+    options_read_webhook(&reader, option_given(&reader.base, root, "host_port") != NULL);
     options_read_security(&reader, option_given(&reader.base, root, "security"));
     if ((value = option_given(&reader.base, root, "kwargs")))
         options_read_kwargs(&reader, value);

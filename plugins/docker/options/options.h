@@ -53,7 +53,7 @@ struct options {
     char *tls_ca, *tls_cert, *tls_key;
     char *container_name_prefix;
     char *container_url_pattern; /* has "{port}" once, and no slash at its end */
-    uint64_t host_port;          /* where sandboxes reach this daemon; 0: they are told nothing */
+    uint64_t host_port;          /* as given; 0 where it is not */
     char *webhook_base;          /* OH_WEBHOOKS_0_BASE_URL; NULL: none */
     struct mount mounts[OPTIONS_MOUNTS_MAX];
     uint32_t mounts_len;

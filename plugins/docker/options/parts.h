@@ -21,6 +21,13 @@ void options_read_engine(struct options_reader *reader, const sbx_json *tls);
 /* Warns of what makes no sense with an engine on another machine. After everything that it looks at. */
 void options_check_distance(struct options_reader *reader);
 
+/* Is the engine on another machine? */
+bool options_engine_is_far(const struct options *options);
+
+/* webhook.c: where sandboxes report to. `port_given`: host_port stands in the options. Needs `host`, `network` and
+ * `extra_hosts`. */
+void options_read_webhook(struct options_reader *reader, bool port_given);
+
 /* mounts.c: `mounts`; NULL: none. Needs overlay_base. */
 void options_read_mounts(struct options_reader *reader, const sbx_json *value);
 

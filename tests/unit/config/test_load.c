@@ -141,6 +141,7 @@ static void every_value_goes_where_it_belongs(void **state)
     assert_string_equal(config->listen[2].host, "127.0.0.1");
     assert_int_equal(config->listen[3].kind, ADDRESS_UNIX);
     assert_string_equal(config->listen[3].path, "/run/x.sock");
+    assert_string_equal(config->listen_urls, "[\"https://0.0.0.0:80\",\"https://[::]:81\"]");
     assert_string_equal(config->tls_cert, "c.pem");
     assert_string_equal(config->tls_key, "k.pem");
     assert_string_equal(config->public_url, "https://sandboxd.example/base");

@@ -14,6 +14,7 @@ struct said {
     char errors[4096], warnings[4096], notes[4096];
 };
 static struct said said;
+static const char *world_public_url, *world_listen_urls; /* of the daemon; NULL: none */
 
 static inline void say(char *to, const char *path, const char *message)
 {
@@ -48,8 +49,12 @@ static inline int parse_options(struct options *options, const char *text)
                                    .option_note = say_note};
     static char check;
     host.json = json_table();
-    const struct sbx_backend_config config = {
-        .size = sizeof config, .max_sandboxes = 5, .options_json = text, .options_len = strlen(text)};
+    const struct sbx_backend_config config = {.size = sizeof config,
+                                              .max_sandboxes = 5,
+                                              .options_json = text,
+                                              .options_len = strlen(text),
+                                              .public_url = world_public_url,
+                                              .listen_urls = world_listen_urls};
     said = (struct said){0};
     return options_parse(options, &host, (struct sbx_check *)(void *)&check, &config, NULL);
 }

@@ -87,8 +87,9 @@ static void a_sandbox_is_asked_for_with_all_that_it_needs(void **state)
 {
     (void)state;
     sbx_json *body =
-        create("{}", "{\"id\": \"agent:1\", \"command\": [\"agent\", \"--port={port}\", \"{port}{port}\"], "
-                     "\"initial_env\": {\"A\": \"1=2\"}, \"working_dir\": \"/work\"}");
+        create("{\"host_port\": 3000}",
+               "{\"id\": \"agent:1\", \"command\": [\"agent\", \"--port={port}\", \"{port}{port}\"], "
+               "\"initial_env\": {\"A\": \"1=2\"}, \"working_dir\": \"/work\"}");
     assert_non_null(body);
     assert_string_equal(member(body, "Image", NULL), "\"agent:1\"");
     assert_string_equal(member(body, "Entrypoint", NULL), "[\"agent\",\"--port=8000\",\"80008000\"]");

@@ -87,7 +87,7 @@ static void without_options_the_defaults_are_safe(void **state)
     assert_false(options.tls);
     assert_string_equal(options.container_name_prefix, "oh-agent-server-");
     assert_string_equal(options.container_url_pattern, "http://localhost:{port}");
-    assert_string_equal(options.webhook_base, "http://host.docker.internal:3000/api/v1/webhooks");
+    assert_null(options.webhook_base);
     assert_int_equal(options.mounts_len, 0);
     assert_int_equal(options.ports_len, 4);
     assert_string_equal(options.ports[1].name, "VSCODE");
