@@ -52,7 +52,9 @@ static const struct key server_keys[] = {
          "`https://app.example.com`, `http://localhost:5173`. There is no `*`."},
     {"max_connections", &type_integer, .fallback = "1024", .min = 1, .max = 1000000,
      FIELD(struct config, max_connections),
-     .about = "Connections at once; further ones wait to be accepted."},
+     .about = "Connections at once; further ones wait to be accepted, and the longest idle one makes room. A "
+              "few are "
+              "for loopback and unix sockets alone."},
     {"max_body", &type_size, .fallback = "1MiB", .min = KIB, .max = 256 * MIB, FIELD(struct config, max_body),
      .about = "The largest request body; a larger one is answered with 413."},
     {"header_timeout", &type_duration, .fallback = "10s", .min = 100, .max = 5 * MINUTES,

@@ -9,6 +9,8 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/bufferevent_struct.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +125,7 @@ void connection_set_idle(struct http_connection *connection, bool idle)
             server->idle_last = connection->idle_prev;
         connection->idle_prev = NULL;
     }
-    if (server->stats.connections >= server->most)
+    if (server->stats.connections >= server->most - server->reserve)
         server_update_admission(server);
 }
 
@@ -178,7 +180,6 @@ static bool step_head(struct http_connection *connection)
         bool begun = connection->scan.len > 0;
         if (begun && connection->stage == STAGE_IDLE) {
             connection->stage = STAGE_HEAD;
-            connection_set_idle(connection, false);
             connection_set_deadline(connection, server->config->header_timeout_ms);
         } else if (!begun && connection->stage == STAGE_HEAD)
             begin_idle(connection); /* it was only an empty line */
@@ -199,6 +200,8 @@ static bool step_head(struct http_connection *connection)
     body_begin(connection, &request->head);
     server->stats.requests_total++;
     server->handler.head(server->handler.arg, request);
+    if (connection->eof && connection->stage == STAGE_PENDING)
+        connection_set_idle(connection, true); /* its client may be gone */
     return true;
 }
 
@@ -289,7 +292,7 @@ static bool step(struct http_connection *connection)
     case STAGE_FLUSH: return step_flush(connection);
     case STAGE_LINGER: return step_linger(connection);
     case STAGE_PENDING:
-        if (connection->peer_closed || connection->eof)
+        if (connection->hung_up)
             connection_close(connection);
         return false;
     default: return false;
@@ -361,6 +364,21 @@ static void on_written(struct bufferevent *bev, void *arg)
     connection_process(connection);
 }
 
+/* A client that ends its side may wait for its answer, or may be gone: both send the same. The kernel asks from time
+ * to time; once that of a client that is gone has forgotten the connection (tcp_fin_timeout), it answers with a
+ * reset. TCP only: that of a unix socket tells the two apart. */
+static void note_eof(struct http_connection *connection)
+{
+    int seconds = (int)connection->server->times.half_closed_s;
+    connection->eof = true;
+    if (connection->stage == STAGE_PENDING)
+        connection_set_idle(connection, true);
+    if (connection->peer == PEER_UNIX)
+        return;
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+    setsockopt(connection->fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     (void)bev;
@@ -368,7 +386,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     if (what & BEV_EVENT_CONNECTED)
         begin_idle(connection);
     if (what & BEV_EVENT_EOF)
-        connection->eof = true;
+        note_eof(connection);
     if (what & BEV_EVENT_ERROR)
         connection->broken = true;
     if (connection->eof && connection->stage == STAGE_HANDSHAKE)
@@ -376,9 +394,9 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     connection_process(connection);
 }
 
-void connection_peer_closed(struct http_connection *connection)
+void connection_hung_up(struct http_connection *connection)
 {
-    connection->peer_closed = true;
+    connection->hung_up = true;
     if (connection->stage == STAGE_PENDING)
         connection_process(connection);
 }
@@ -436,6 +454,7 @@ void connection_open(struct http_server *server, struct http_listener *listener,
     bufferevent_enable(connection->bev, EV_READ | EV_WRITE);
     if (connection->ssl) {
         connection->stage = STAGE_HANDSHAKE;
+        connection_set_idle(connection, true);
         connection_set_deadline(connection, server->config->header_timeout_ms);
     } else
         begin_idle(connection);

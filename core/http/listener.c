@@ -21,7 +21,21 @@ static void set_option(int fd, int level, int option, int value)
     setsockopt(fd, level, option, &value, sizeof value);
 }
 
-/* A listening socket, not yet accepting. Takes `fd`. */
+/* A socket that listens, not yet accepting, for `listener`. Takes `fd`. */
+static struct evconnlistener *wrap_socket(const struct listener_context *context, int fd,
+                                          struct http_listener *listener)
+{
+    /* The backlog of 0 says that it listens already. */
+    struct evconnlistener *socket =
+        evconnlistener_new(loop_base(context->loop), context->accepted, listener,
+                           LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0, fd);
+    if (!socket)
+        abort();
+    evconnlistener_set_error_cb(socket, context->failed);
+    return socket;
+}
+
+/* Takes `fd`. */
 static struct http_listener *wrap(const struct listener_context *context, int fd,
                                   const struct config_address *address, const char *bound)
 {
@@ -31,13 +45,9 @@ static struct http_listener *wrap(const struct listener_context *context, int fd
     listener->owner = context->owner;
     listener->text = strdup(address->text);
     listener->bound = strdup(bound);
-    /* The backlog of 0 says that it listens already. */
-    listener->socket =
-        evconnlistener_new(loop_base(context->loop), context->accepted, listener,
-                           LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0, fd);
-    if (!listener->text || !listener->bound || !listener->socket)
+    listener->socket = wrap_socket(context, fd, listener);
+    if (!listener->text || !listener->bound)
         abort();
-    evconnlistener_set_error_cb(listener->socket, context->failed);
     return listener;
 }
 
@@ -120,9 +130,13 @@ static const struct http_listener *find_overlap(const struct http_listener *list
 static void share_port(int fd, const struct http_listener *current, const union address *address, int share)
 {
     set_option(fd, SOL_SOCKET, SO_REUSEPORT, share);
-    for (; current; current = current->next)
-        if (overlaps(current, address))
-            set_option(evconnlistener_get_fd(current->socket), SOL_SOCKET, SO_REUSEPORT, share);
+    for (; current; current = current->next) {
+        if (!overlaps(current, address))
+            continue;
+        set_option(evconnlistener_get_fd(current->socket), SOL_SOCKET, SO_REUSEPORT, share);
+        if (current->loopback_socket)
+            set_option(evconnlistener_get_fd(current->loopback_socket), SOL_SOCKET, SO_REUSEPORT, share);
+    }
 }
 
 /* A listener of ours that goes away with this reload may hold the port under another host. Both may listen
@@ -137,6 +151,46 @@ static int bind_beside_old(int fd, const union address *address, socklen_t len,
     share_port(fd, current, address, 0);
     errno = saved;
     return result;
+}
+
+/* What accepted sockets inherit (tcp(7)). */
+static void set_tcp_options(int fd, const union address *address)
+{
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (address->any.sa_family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+}
+
+/* The second socket of one that listens on all addresses, `fd`, at `address`. Both have SO_REUSEPORT only while it is
+ * bound: it would let other daemons in, too. Without it all is as it would be otherwise, so that no failure is told. */
+static void add_loopback_socket(const struct listener_context *context, struct http_listener *listener,
+                                int fd, const union address *address, socklen_t len)
+{
+    union address loopback = *address;
+    if (loopback.any.sa_family == AF_INET6)
+        loopback.v6.sin6_addr = in6addr_loopback;
+    else
+        loopback.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int second = socket(loopback.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (second < 0)
+        return;
+    set_tcp_options(second, &loopback);
+    set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    int result = bind_beside_old(second, &loopback, len, context->current);
+    set_option(fd, SOL_SOCKET, SO_REUSEPORT, 0);
+    if (result == 0)
+        listener->loopback_socket = wrap_socket(context, second, listener);
+    else
+        close(second);
+}
+
+static bool is_loopback(const union address *address)
+{
+    return address->any.sa_family == AF_INET6 ? IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr)
+                                              : ntohl(address->v4.sin_addr.s_addr) >> 24 == 127;
 }
 
 static struct http_listener *create_tcp(const struct listener_context *context,
@@ -154,13 +208,7 @@ static struct http_listener *create_tcp(const struct listener_context *context,
         snprintf(why, why_size, "%s: %s", address->text, strerrordesc_np(errno));
         return NULL;
     }
-    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (bound.any.sa_family == AF_INET6)
-        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    /* Accepted sockets inherit these (tcp(7)). */
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    set_tcp_options(fd, &bound);
     const struct http_listener *same = find_overlap(context->current, true, &bound);
     if (!same)
         same = find_overlap(context->added, false, &bound);
@@ -183,7 +231,11 @@ static struct http_listener *create_tcp(const struct listener_context *context,
     len = sizeof actual;
     getsockname(fd, &actual.any, &len);
     tcp_text(&actual, len, text, sizeof text);
-    return wrap(context, fd, address, text);
+    struct http_listener *listener = wrap(context, fd, address, text);
+    listener->local = is_loopback(&actual);
+    if (is_any(&actual))
+        add_loopback_socket(context, listener, fd, &actual, len);
+    return listener;
 }
 
 /* ---- unix ------------------------------------------------------------------------------------ */
@@ -243,7 +295,7 @@ static struct http_listener *create_unix(const struct listener_context *context,
         return NULL;
     }
     struct http_listener *listener = wrap(context, fd, address, address->text);
-    listener->is_unix = true;
+    listener->is_unix = listener->local = true;
     listener->path = strdup(address->path);
     if (!listener->path)
         abort();
@@ -269,21 +321,37 @@ void listener_destroy(struct http_listener *listener)
         file.st_ino == listener->inode)
         unlink(listener->path);
     evconnlistener_free(listener->socket);
+    if (listener->loopback_socket)
+        evconnlistener_free(listener->loopback_socket);
     free(listener->path);
     free(listener->bound);
     free(listener->text);
     free(listener);
 }
 
-void listener_enable(struct http_listener *listener, bool enable)
+static void enable_socket(struct evconnlistener *socket, bool *accepting, bool enable)
 {
+    if (!socket || *accepting == enable)
+        return;
+    *accepting = enable;
     if (enable)
-        evconnlistener_enable(listener->socket);
+        evconnlistener_enable(socket);
     else
-        evconnlistener_disable(listener->socket);
+        evconnlistener_disable(socket);
+}
+
+void listener_enable(struct http_listener *listener, bool enable, bool enable_loopback)
+{
+    enable_socket(listener->socket, &listener->accepting, enable);
+    enable_socket(listener->loopback_socket, &listener->loopback_accepting, enable_loopback);
 }
 
 int listener_accept(struct http_listener *listener, struct sockaddr *peer, socklen_t *len)
 {
-    return accept4(evconnlistener_get_fd(listener->socket), peer, len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    socklen_t size = *len;
+    int fd = accept4(evconnlistener_get_fd(listener->socket), peer, len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0 || !listener->loopback_socket)
+        return fd;
+    *len = size;
+    return accept4(evconnlistener_get_fd(listener->loopback_socket), peer, len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }

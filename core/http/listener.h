@@ -14,6 +14,11 @@
 
 struct http_listener {
     struct evconnlistener *socket;
+    /* For 0.0.0.0 and [::], where it could be had: a second socket for loopback on the same port. The kernel hands it
+     * those who connect to a loopback address, so that they don't queue behind others. NULL: there is none. */
+    struct evconnlistener *loopback_socket;
+    bool local; /* only loopback and this machine's processes reach `socket` */
+    bool accepting, loopback_accepting;
     char *text;  /* as configured: by this it is known again */
     char *bound; /* with the port that 0 became */
     bool is_unix;
@@ -40,7 +45,8 @@ struct listener_context {
 struct http_listener *listener_create(const struct listener_context *context,
                                       const struct config_address *address, char *why, size_t why_size);
 void listener_destroy(struct http_listener *listener);
-void listener_enable(struct http_listener *listener, bool enable);
+/* Accepts on the one socket and on the other, or leaves who comes in its queue. */
+void listener_enable(struct http_listener *listener, bool enable, bool enable_loopback);
 
 /* Takes a connection that already waits; -1: none does. For a listener that is about to go. */
 int listener_accept(struct http_listener *listener, struct sockaddr *peer, socklen_t *len);

@@ -17,10 +17,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const struct http_times default_times = {
-    .idle = 60000, .idle_grace = 1000, .write_stall = 30000, .linger = 2000, .accept_pause = 100};
+static const struct http_times default_times = {.idle = 60000,
+                                                .idle_grace = 1000,
+                                                .write_stall = 30000,
+                                                .linger = 2000,
+                                                .accept_pause = 100,
+                                                .half_closed_s = 15};
 
-enum { ACCEPT_WARN_MS = 60000 }; /* between two lines of log about it */
+enum {
+    ACCEPT_WARN_MS = 60000, /* between two lines of log about it */
+    RESERVE_MOST = 8,       /* connections that loopback alone may have, */
+    RESERVE_SHARE = 8       /* and at most this part of all */
+};
 
 /* ---- who may come in ------------------------------------------------------------------------- */
 
@@ -29,12 +37,14 @@ static void limit_connections(struct http_server *server)
 {
     struct rlimit limit;
     server->most = server->config->max_connections;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur - limit.rlim_cur / 4 >= server->most)
-        return;
-    server->most = (unsigned)(limit.rlim_cur - limit.rlim_cur / 4);
-    log_warn(
-        "http: server.max_connections is %u, but there may be only %llu open files: at most %u connections",
-        server->config->max_connections, (unsigned long long)limit.rlim_cur, server->most);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur - limit.rlim_cur / 4 < server->most) {
+        server->most = (unsigned)(limit.rlim_cur - limit.rlim_cur / 4);
+        log_warn("http: server.max_connections is %u, but there may be only %llu open files: at most %u "
+                 "connections",
+                 server->config->max_connections, (unsigned long long)limit.rlim_cur, server->most);
+    }
+    server->reserve =
+        server->most / RESERVE_SHARE < RESERVE_MOST ? server->most / RESERVE_SHARE : RESERVE_MOST;
 }
 
 static struct http_connection *evictable(const struct http_server *server, uint64_t now)
@@ -43,26 +53,30 @@ static struct http_connection *evictable(const struct http_server *server, uint6
     return oldest && now >= oldest->idle_since + server->times.idle_grace ? oldest : NULL;
 }
 
+/* Those who come from elsewhere leave the reserve alone. */
+static unsigned most_of(const struct http_server *server, bool local)
+{
+    return local ? server->most : server->most - server->reserve;
+}
+
 void server_update_admission(struct http_server *server)
 {
-    bool full = server->config && server->stats.connections >= server->most;
-    bool open = !server->draining && !server->accept_paused;
-    if (open && full) {
-        /* At the limit a new connection is let in when an idle one can make room; others wait in the
-         * backlog. */
-        uint64_t now = clock_ms();
-        open = evictable(server, now) != NULL;
-        if (!open && server->idle_first && !event_pending(&server->accept_timer, EV_TIMEOUT, NULL))
-            loop_arm_ms(&server->accept_timer,
-                        server->idle_first->idle_since + server->times.idle_grace - now);
+    bool open = !server->draining && !server->accept_paused, shut = false;
+    bool full[2], room[2]; /* for others, and for loopback */
+    for (int local = 0; local < 2; local++)
+        full[local] = server->config && server->stats.connections >= most_of(server, local != 0);
+    /* At the limit a new connection is let in when an idle one can make room; others wait in the backlog. */
+    uint64_t now = full[0] ? clock_ms() : 0;
+    bool makes_room = open && full[0] && evictable(server, now);
+    for (int local = 0; local < 2; local++)
+        room[local] = open && (!full[local] || makes_room);
+    if (open && !room[0] && server->idle_first && !event_pending(&server->accept_timer, EV_TIMEOUT, NULL))
+        loop_arm_ms(&server->accept_timer, server->idle_first->idle_since + server->times.idle_grace - now);
+    for (struct http_listener *listener = server->listeners; listener; listener = listener->next) {
+        shut |= listener->accepting && !room[listener->local];
+        listener_enable(listener, room[listener->local], room[1]);
     }
-    if (open == server->accepting)
-        return;
-    server->accepting = open;
-    if (!open && full)
-        server->stats.over_limit++;
-    for (struct http_listener *listener = server->listeners; listener; listener = listener->next)
-        listener_enable(listener, open);
+    server->stats.over_limit += open && shut;
 }
 
 static void on_accept_timer(evutil_socket_t fd, short what, void *arg)
@@ -88,10 +102,11 @@ static enum http_peer peer_of(const struct sockaddr *peer)
 static void on_accepted(struct evconnlistener *socket, evutil_socket_t fd, struct sockaddr *peer, int len,
                         void *arg)
 {
-    (void)socket, (void)len;
+    (void)len;
     struct http_listener *listener = arg;
     struct http_server *server = listener->owner;
-    if (server->stats.connections >= server->most) {
+    if (server->stats.connections >=
+        most_of(server, listener->local || socket == listener->loopback_socket)) {
         struct http_connection *oldest = evictable(server, clock_ms());
         if (oldest)
             connection_close(oldest);
@@ -162,7 +177,7 @@ void server_connection_dead(struct http_connection *connection)
 
 static void on_watch_closed(void *subject)
 {
-    connection_peer_closed(subject);
+    connection_hung_up(subject);
 }
 
 static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
@@ -405,8 +420,6 @@ void http_server_commit(struct http_server *server, struct config *next)
         server->next_listeners = listener->next;
         listener->next = server->listeners;
         server->listeners = listener;
-        if (server->accepting)
-            listener_enable(listener, true);
     }
     list_addresses(server);
     server_update_admission(server);

@@ -8,6 +8,12 @@
  * pending and answers later. A request ends when its reply is written out, or when its client is
  * gone: then `gone` is called (see http_set_gone), and the request may not be touched afterwards. A
  * handler that replied need do nothing more: `gone` is not called after a complete reply was given.
+ *
+ * A client that ends its sending side (a FIN, TLS's close_notify) still gets its answers. One that closed its
+ * socket for good sends the same FIN, so both count as waiting until the difference shows: `gone` is called when the
+ * connection is reset, which writing to it brings about; when a unix socket is closed; when TLS ends without
+ * close_notify; else within about 75 s, by keep-alive probes. A body that is not whole at the FIN can't become so:
+ * that client is gone at once.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -41,6 +47,8 @@ struct http_server *http_server_create(struct loop *loop, const struct http_hand
  * after the request at hand or, when idle, the next one. A unix socket path that a dead daemon left is
  * replaced; one that answers is an error. A host must be an IP address or "localhost". Limits and timeouts
  * of `next` count from the next request or connection on; clients get three quarters of RLIMIT_NOFILE at most.
+ * At the limit the connection that is longest without a request makes room for another, after a second; the last
+ * few are for loopback and unix sockets alone.
  * Problems are about server.listen[i] and server.tls. */
 int http_server_prepare(struct http_server *server, struct config *next, struct config_problems *problems);
 void http_server_commit(struct http_server *server, struct config *next);

@@ -30,11 +30,12 @@ enum {
 
 /* Milliseconds. Those that the configuration has no key for; constant but in tests. */
 struct http_times {
-    uint32_t idle;         /* a kept connection without a request */
-    uint32_t idle_grace;   /* so long idle, it may be closed to make room for another, or in a drain */
-    uint32_t write_stall;  /* a client takes nothing of its reply */
-    uint32_t linger;       /* for the client to see a last reply */
-    uint32_t accept_pause; /* after accept() found no descriptor */
+    uint32_t idle;          /* a kept connection without a request */
+    uint32_t idle_grace;    /* so long idle, it may be closed to make room for another, or in a drain */
+    uint32_t write_stall;   /* a client takes nothing of its reply */
+    uint32_t linger;        /* for the client to see a last reply */
+    uint32_t accept_pause;  /* after accept() found no descriptor */
+    uint32_t half_closed_s; /* seconds between two questions whether a client that ended its side is there */
 };
 
 enum http_stage {
@@ -70,7 +71,7 @@ struct http_connection {
     enum http_peer peer;
     bool keep_alive;  /* after the reply at hand */
     bool eof;         /* all that the client sent was read */
-    bool peer_closed; /* the client's side is shut down */
+    bool hung_up;     /* seen by the watch */
     bool read_paused; /* input waits that is not looked at yet */
     bool broken;      /* writing failed */
     bool processing;  /* connection_process() is on the stack */
@@ -85,7 +86,7 @@ struct http_connection {
     struct event timer;
     struct loop_task task;                          /* connection_process() on the next turn */
     struct http_connection *next, **prev;           /* of all, or of the dead */
-    struct http_connection *idle_next, **idle_prev; /* prev NULL: not in the list */
+    struct http_connection *idle_next, **idle_prev; /* prev NULL: it may not be closed to make room */
 };
 
 struct http_request {
@@ -126,11 +127,11 @@ struct http_server {
     struct http_listener *next_listeners; /* those that are new */
 
     struct http_connection *connections, *dead;
-    struct http_connection *idle_first, **idle_last; /* longest idle first */
+    struct http_connection *idle_first, **idle_last; /* may be closed to make room: the longest idle first */
     struct loop_task reap;
     struct http_watch watch;
-    bool accepting;
     unsigned most;             /* connections at once */
+    unsigned reserve;          /* of these, so many for loopback and unix sockets alone */
     bool accept_paused;        /* no descriptors */
     uint64_t accept_warned;    /* CLOCK_MONOTONIC ms that the log said so; 0: never */
     struct event accept_timer; /* end of the pause, or an idle connection may make room */
@@ -165,11 +166,13 @@ void connection_open(struct http_server *server, struct http_listener *listener,
 void connection_process(struct http_connection *connection);
 /* process() on this stack's way out, or on the next turn of the loop. */
 void connection_continue(struct http_connection *connection);
-/* The client's side is shut down, or the connection is broken: seen by the watch. */
-void connection_peer_closed(struct http_connection *connection);
+/* The connection is gone in both directions: seen by the watch. */
+void connection_hung_up(struct http_connection *connection);
 /* Ends it now; a request at hand is told that it is gone. */
 void connection_close(struct http_connection *connection);
 void connection_abort(struct http_connection *connection); /* the same, and the client gets a reset */
+/* Whether it may be closed to make room for another: from when it has no request at hand until the head of one is
+ * whole, or while its client may be gone. */
 void connection_set_idle(struct http_connection *connection, bool idle);
 /* Sets the deadline of the stage at hand, from now; 0: none. */
 void connection_set_deadline(struct http_connection *connection, uint32_t delay_ms);

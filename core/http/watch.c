@@ -34,7 +34,8 @@ void watch_finish(struct http_watch *watch)
 
 int watch_add(struct http_watch *watch, int fd, void *subject)
 {
-    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = subject};
+    /* EPOLLHUP and EPOLLERR are always told. Not EPOLLRDHUP: a client may end its side and still read. */
+    struct epoll_event event = {.events = EPOLLET, .data.ptr = subject};
     return epoll_ctl(watch->fd, EPOLL_CTL_ADD, fd, &event);
 }
 

@@ -1,4 +1,4 @@
-/* http/watch.h: tells when the other side of a socket is shut down, while nobody reads from it.
+/* http/watch.h: tells when a connection is gone in both directions, while nobody reads from it or writes to it.
  *
  * An epoll(7) set of its own, itself watched by the loop. libevent's EV_CLOSED would be it, but a reset
  * reaches it as EV_READ | EV_WRITE only (epoll.c of 2.1.12): an event for EV_CLOSED alone never fires then,
@@ -15,8 +15,8 @@ struct http_watch {
     void (*closed)(void *subject);
 };
 
-/* `closed` is called with the subject of each descriptor whose peer has shut down or reset it. Aborts when
- * there is no descriptor left. */
+/* `closed` is called with the subject of each descriptor whose connection was reset, or of a unix socket whose peer
+ * was closed. Aborts when there is no descriptor left. */
 void watch_init(struct http_watch *watch, struct loop *loop, void (*closed)(void *subject));
 void watch_finish(struct http_watch *watch);
 

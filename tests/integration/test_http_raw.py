@@ -3,8 +3,10 @@
 import os
 import random
 import re
+import resource
 import socket
 import ssl
+import struct
 import threading
 import time
 
@@ -141,9 +143,29 @@ def test_empty_lines_before_a_request_are_ignored(server):
     assert statuses(server.raw(b"\r\n" + SMUGGLED)) == [200]
 
 
-def test_a_half_closed_request_gets_no_second_answer(server):
+def test_a_half_closed_request_is_answered_once(server):
     got = statuses(server.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", half_close=True))
-    assert got in ([200], [])
+    assert got == [200]
+
+
+def test_a_client_that_ends_its_side_gets_its_sandbox(daemon):
+    received = daemon.raw(b"POST /api/v1/sandboxes?wait=20s HTTP/1.1\r\nHost: localhost\r\n\r\n", half_close=True)
+    assert statuses(received) == [200] and b'"status":"RUNNING"' in received
+    assert len(daemon.everything()) == 1
+
+
+def test_a_log_goes_on_for_a_client_that_ended_its_side(daemon):
+    sandbox = daemon.start_sandbox()["id"]
+    with socket.create_connection(("127.0.0.1", daemon.port), 20) as s:
+        s.sendall(f"GET /api/v1/sandboxes/{sandbox}/logs?follow=true HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        s.shutdown(socket.SHUT_WR)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += s.recv(4096)
+        daemon.remove_sandbox(sandbox)
+        while piece := s.recv(4096):
+            received += piece
+    assert statuses(received) == [200] and received.endswith(b"0\r\n\r\n")
 
 
 @pytest.mark.parametrize("make", [
@@ -237,6 +259,27 @@ def test_random_bytes_hurt_nothing(server):
     assert server.get("/health").status == 200
 
 
+@pytest.mark.parametrize("begun", [b"", b"GET /health HT"])
+def test_many_idle_clients_lock_nobody_out(make_daemon, begun):
+    """Their deadline is 10 s, and a minute."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    daemon = make_daemon().start()
+    idle = []
+    try:
+        for _ in range(1100):
+            idle.append(socket.create_connection(("127.0.0.1", daemon.port)))
+            idle[-1].sendall(begun)
+        wait_until(lambda: "sandboxd_http_over_limit_total 0" not in daemon.get("/metrics").text, what="the limit")
+        begin = time.monotonic()
+        assert daemon.get("/health").status == 200
+        assert time.monotonic() - begin < 5 * SLOWER
+    finally:
+        for s in idle:
+            s.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_more_connections_than_allowed_wait_and_are_then_served(server):
     idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(50)]
     late = socket.create_connection(("127.0.0.1", server.port), 20)
@@ -253,6 +296,7 @@ def test_a_client_that_leaves_is_noticed(make_daemon):
     daemon.write()
     daemon.start()
     with socket.create_connection(("127.0.0.1", daemon.port)) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing it resets it
         s.sendall(b"POST /api/v1/sandboxes?sandbox_spec_id=never&wait=10s HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_until(lambda: daemon.everything(), what="the sandbox")
     wait_until(lambda: "sandboxd_http_abandoned_total 1" in daemon.get("/metrics").text, what="it to be noticed")

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,27 +232,67 @@ static void a_malformed_head_is_answered_and_the_connection_ends(void **state)
     assert_int_equal(http_server_stats(rig->server).bad_requests, sizeof rows / sizeof *rows);
 }
 
-static void a_client_that_closes_is_seen_while_its_request_is_pending(void **state)
+/* What a client sends that closes its socket is what one sends that only ends its side: both get their answer. */
+static void a_client_that_ends_its_side_is_answered(void **state)
+{
+    struct rig *rig = *state;
+    for (int closes = 0; closes < 2; closes++) {
+        int client = client_connect(rig);
+        rig->pending = NULL;
+        client_send(rig, client, closes ? GET("/pending") : GET("/a") GET("/pending"));
+        if (closes)
+            client_close(rig, client);
+        else
+            shutdown(client, SHUT_WR);
+        rig_until(rig, rig->pending);
+        rig_until(rig, rig->pending->connection->eof);
+        rig_turn(rig);
+        assert_int_equal(rig->gone, 0);
+        http_reply(rig->pending, 200, "text/plain", "answer", 6);
+        if (!closes) {
+            client_reply(rig, client, &reply, false);
+            assert_string_equal(reply.body, "/a");
+            client_reply(rig, client, &reply, false);
+            assert_string_equal(reply.body, "answer");
+            assert_int_equal(client_end(rig, client), 0);
+        }
+        rig_until(rig, http_server_stats(rig->server).connections == 0);
+        assert_int_equal(rig->gone, 0);
+    }
+}
+
+static bool is_gone_when_written_to(struct rig *rig)
+{
+    if (rig->pending)
+        http_stream_write(rig->pending, "x", 1);
+    return rig->gone == 1;
+}
+
+static void a_client_that_closed_is_found_out_by_writing(void **state)
 {
     struct rig *rig = *state;
     int client = client_connect(rig);
-    client_send(rig, client, GET("/pending"));
+    client_send(rig, client, GET("/stream"));
     rig_until(rig, rig->pending);
     client_close(rig, client);
-    rig_until(rig, rig->gone == 1);
+    rig_until(rig, is_gone_when_written_to(rig));
     rig_until(rig, http_server_stats(rig->server).connections == 0);
 }
 
-static void a_half_closed_connection_counts_as_gone(void **state)
+static void a_client_that_closed_is_found_out_by_probes(void **state)
 {
     struct rig *rig = *state;
+    struct http_times times = rig->server->times;
+    times.half_closed_s = 1;
+    server_set_times(rig->server, &times);
     int client = client_connect(rig);
-    client_send(rig, client, GET("/a") GET("/pending"));
-    shutdown(client, SHUT_WR);
-    client_reply(rig, client, &reply, false);
-    assert_string_equal(reply.body, "/a");
+    client_send(rig, client, GET("/pending"));
+    rig_until(rig, rig->pending);
+    /* So long the kernel remembers the closed socket. */
+    setsockopt(client, IPPROTO_TCP, TCP_LINGER2, &(int){1}, sizeof(int));
+    client_close(rig, client);
     rig_until(rig, rig->gone == 1);
-    assert_int_equal(client_end(rig, client), 0);
+    rig_until(rig, http_server_stats(rig->server).connections == 0);
 }
 
 static void a_reset_is_seen_while_a_request_is_pending(void **state)
@@ -263,7 +305,7 @@ static void a_reset_is_seen_while_a_request_is_pending(void **state)
     rig_until(rig, rig->gone == 1);
 }
 
-static void a_client_that_closes_behind_much_pipelined_input_is_seen(void **state)
+static void a_reset_behind_much_pipelined_input_is_seen(void **state)
 {
     struct rig *rig = *state;
     int client = client_connect(rig);
@@ -273,7 +315,7 @@ static void a_client_that_closes_behind_much_pipelined_input_is_seen(void **stat
     memset(bytes, 'x', sizeof bytes);
     client_send_bytes(rig, client, bytes, sizeof bytes);
     assert_true(client_quiet(rig, client));
-    client_close(rig, client);
+    client_reset(rig, client);
     rig_until(rig, rig->gone == 1);
 }
 
@@ -367,10 +409,11 @@ int main(void)
         TEST(a_small_unread_body_is_skipped),
         TEST(a_large_unread_body_ends_the_connection),
         TEST(a_malformed_head_is_answered_and_the_connection_ends),
-        TEST(a_client_that_closes_is_seen_while_its_request_is_pending),
-        TEST(a_half_closed_connection_counts_as_gone),
+        TEST(a_client_that_ends_its_side_is_answered),
+        TEST(a_client_that_closed_is_found_out_by_writing),
+        TEST(a_client_that_closed_is_found_out_by_probes),
         TEST(a_reset_is_seen_while_a_request_is_pending),
-        TEST(a_client_that_closes_behind_much_pipelined_input_is_seen),
+        TEST(a_reset_behind_much_pipelined_input_is_seen),
         TEST(a_client_that_is_gone_amid_its_body_is_seen),
         TEST(a_body_that_came_before_the_end_is_delivered),
         TEST(a_request_whose_body_was_read_may_stay_pending),

@@ -364,6 +364,51 @@ static void who_comes_over_the_limit_waits_until_one_leaves(void **state)
     assert_string_equal(reply.body, "/a");
 }
 
+static void a_slow_head_makes_room(void **state)
+{
+    struct rig *rig = *state;
+    for (int i = 0; i < 5; i++)
+        client_send(rig, client_connect(rig), "GET /a HT");
+    int late = client_connect(rig);
+    uint64_t begin = clock_ms();
+    client_ask(rig, late, GET("/a"), 200);
+    assert_true(clock_ms() - begin < rig->config.header_timeout_ms); /* which would have ended them */
+}
+
+/* Who connects to a loopback address of a server on all addresses queues behind nobody else. */
+static void some_places_are_for_loopback_alone(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.max_connections = 16;
+    rig->listen[0] = tcp("0.0.0.0:0", "0.0.0.0", 0);
+    rig_start(rig);
+    struct sockaddr_in other = {.sin_family = AF_INET, .sin_port = htons(rig->port)};
+    inet_pton(AF_INET, "127.0.0.2", &other.sin_addr);
+    for (unsigned i = 0; i < 15; i++) {
+        int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(client, (struct sockaddr *)&other, sizeof other), 0);
+        rig->clients[rig->clients_len++] = client;
+        fcntl(client, F_SETFL, O_NONBLOCK);
+        client_send(rig, client, GET("/pending"));
+    }
+    rig_until(rig, rig->heads == 14);
+    int first = client_connect(rig), second = client_connect(rig), third = client_connect(rig);
+    client_ask(rig, first, GET("/a"), 200);
+    client_send(rig, first, GET("/pending"));
+    client_send(rig, second, GET("/pending"));
+    rig_until(rig, rig->heads == 17);
+    assert_int_equal(http_server_stats(rig->server).connections, 16);
+    client_send(rig, third, GET("/a"));
+    assert_true(client_quiet(rig, third));
+    /* The port is not left open to another daemon. */
+    struct sockaddr_in same = {.sin_family = AF_INET, .sin_port = htons(rig->port)};
+    inet_pton(AF_INET, "127.0.0.1", &same.sin_addr);
+    int thief = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(thief, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    assert_int_equal(bind(thief, (struct sockaddr *)&same, sizeof same), -1);
+    close(thief);
+}
+
 static void an_idle_connection_makes_room(void **state)
 {
     struct rig *rig = *state;
@@ -546,6 +591,8 @@ int main(void)
         UNIX_TEST(a_path_that_is_too_long_is_a_problem),
         LIMIT_TEST(who_comes_over_the_limit_waits_until_one_leaves),
         LIMIT_TEST(an_idle_connection_makes_room),
+        LIMIT_TEST(a_slow_head_makes_room),
+        TEST(some_places_are_for_loopback_alone),
         LIMIT_TEST(without_descriptors_it_serves_on),
         TEST(clients_leave_some_descriptors_for_the_rest),
         LIMIT_TEST(nothing_stays_behind_of_many_connections),
