@@ -199,6 +199,14 @@ static void reply_preflight(struct call *call)
     call_reply(call, 204, NULL, NULL, 0);
 }
 
+/* Not `Authorization: Basic` and its like, which a browser adds by itself once the user gave it a password. */
+static bool carries_key(const struct http_request *request)
+{
+    const char *authorization = http_header(request, "Authorization");
+    return (authorization && strncasecmp(authorization, "Bearer ", 7) == 0) ||
+           http_header(request, "X-API-Key") || http_header(request, "X-Session-API-Key");
+}
+
 bool guard_admit(struct call *call, enum route_access access)
 {
     struct http_request *request = call->request;
@@ -210,8 +218,7 @@ bool guard_admit(struct call *call, enum route_access access)
         .fetch_site = http_header(request, "Sec-Fetch-Site"),
         .unix_socket = http_is_unix(request),
         .tls = http_is_tls(request),
-        .carries_key = http_header(request, "Authorization") || http_header(request, "X-API-Key") ||
-                       http_header(request, "X-Session-API-Key"),
+        .carries_key = carries_key(request),
         .preflight = strcmp(http_method(request), "OPTIONS") == 0 &&
                      http_header(request, "Access-Control-Request-Method"),
     };

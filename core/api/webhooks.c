@@ -21,15 +21,20 @@ struct webhook {
 
 enum { TELL_REJECTED = 100 }; /* events that an answer names; it counts them all */
 
-/* `loc` is taken. */
+/* `loc` is taken. `because` NULL: the app server gives no reason for this type. */
 static void reply_wrong(struct call *call, const char *type, struct json_object *loc, const char *msg,
-                        const char *input)
+                        const char *input, const char *because)
 {
     struct json_object *problem = json_object_new_object();
     text_put(problem, "type", text_string(type));
     text_put(problem, "loc", loc);
     text_put(problem, "msg", text_string(msg));
     text_put(problem, "input", text_string(input));
+    if (because) {
+        struct json_object *ctx = json_object_new_object();
+        text_put(ctx, "error", text_string(because));
+        text_put(problem, "ctx", ctx);
+    }
     struct json_object *problems = json_object_new_array();
     text_push(problems, problem);
     errors_reply_parameters(call, problems);
@@ -43,7 +48,7 @@ static void reply_wrong_body(struct call *call, const struct mirror_outcome *out
         text_push(loc, json_object_new_int64(outcome->event));
     if (outcome->member)
         text_push(loc, text_string(outcome->member));
-    reply_wrong(call, "value_error", loc, msg, NULL);
+    reply_wrong(call, "value_error", loc, msg, NULL, NULL);
 }
 
 /* The agent server sends a batch again as a whole until it is taken: what is right is stored, and the answer is a
@@ -71,7 +76,8 @@ static void reply_wrong_conversation(struct call *call)
     text_push(loc, text_string("path"));
     text_push(loc, text_string("conversation_id"));
     reply_wrong(call, "uuid_parsing", loc,
-                "Input should be a valid UUID, 32 hexadecimal digits with or without dashes", call->item);
+                "Input should be a valid UUID, 32 hexadecimal digits with or without dashes", call->item,
+                "32 hexadecimal digits with or without dashes");
 }
 
 static void reported(void *arg, const struct sbx_error *err, const struct mirror_outcome *outcome)

@@ -48,6 +48,29 @@ static void keys_are_taken_from_both_headers(void **state)
                          cases[i].status);
 }
 
+static void a_401_has_the_app_servers_word(void **state)
+{
+    (void)state;
+    world_use_keys();
+    struct http_request request = {.headers = {{"X-API-Key", "wrong"}}};
+    world_request(&request, "GET", "/api/v1/sandboxes/search");
+    assert_string_equal(request.body, "{\"detail\":\"Unauthorized\",\"reason\":\"invalid API key\"}");
+    front_free(&request);
+}
+
+/* A browser adds it to what any page sends, once it knows a password for this server. */
+static void basic_credentials_do_not_show_that_no_page_sent_it(void **state)
+{
+    (void)state;
+    world_use_keys();
+    struct http_request request = {.headers = {{"Host", "localhost"},
+                                               {"Origin", "https://evil.example"},
+                                               {"Authorization", "Basic YTpi"}}};
+    world_request(&request, "GET", "/ready");
+    assert_int_equal(request.status, 403);
+    front_free(&request);
+}
+
 static void without_configured_keys_everybody_is_the_local_user(void **state)
 {
     (void)state;
@@ -144,6 +167,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(keys_are_taken_from_both_headers, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(a_401_has_the_app_servers_word, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(basic_credentials_do_not_show_that_no_page_sent_it, world_setup,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(without_configured_keys_everybody_is_the_local_user, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(only_admins_see_metrics_and_backends, world_setup, world_teardown),

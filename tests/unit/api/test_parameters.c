@@ -99,6 +99,12 @@ static void problems_have_the_app_servers_words(void **state)
         {"/api/v1/events/search", "sort_order", "x",
          "{\"type\":\"enum\",\"loc\":[\"query\",\"sort_order\"],\"msg\":\"Input should be 'TIMESTAMP' or "
          "'TIMESTAMP_DESC'\",\"input\":\"x\",\"ctx\":{\"expected\":\"'TIMESTAMP' or 'TIMESTAMP_DESC'\"}}"},
+        {"/api/v1/events/count", "conversation_id__eq", "x",
+         "{\"type\":\"uuid_parsing\",\"loc\":[\"query\",\"conversation_id__eq\"],\"msg\":\"Input should be a "
+         "valid "
+         "UUID, 32 hexadecimal digits with or without dashes\",\"input\":\"x\",\"ctx\":{\"error\":\"32 "
+         "hexadecimal "
+         "digits with or without dashes\"}}"},
         {"/api/v1/sandboxes", NULL, NULL,
          "{\"type\":\"missing\",\"loc\":[\"query\",\"id\"],\"msg\":\"Field required\",\"input\":null}"},
     };
