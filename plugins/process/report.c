@@ -1,5 +1,6 @@
 /* report.c: what the host is told of a sandbox; see backend.h. Decides nothing. */
 #include "backend.h"
+#include "common/exec_failure.h"
 #include "common/failure.h"
 
 #include <errno.h>
@@ -14,8 +15,7 @@ static void fail_step(const struct wire_status *status, const char *program, str
     switch (status->step) {
     case WIRE_STEP_EXEC:
         if (status->error == ENOENT || status->error == ENOTDIR)
-            failure_set(err, SBX_ERR_INVALID, SBX_CODE_COMMAND_NOT_FOUND,
-                        "%s does not exist, or the interpreter that its first line names doesn't", program);
+            failure_set(err, SBX_ERR_INVALID, SBX_CODE_COMMAND_NOT_FOUND, "%s " EXEC_MISSING, program);
         else if (status->error == EACCES)
             failure_set(err, SBX_ERR_INVALID, SBX_CODE_COMMAND_NOT_FOUND, "%s may not be executed", program);
         else

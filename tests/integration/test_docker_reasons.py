@@ -1,8 +1,11 @@
 """Why a sandbox did not come up, or ended: a code, a sentence, what its program said; and what is left of it."""
 
+import io
+import tarfile
+
 import pytest
 
-from docker_engine import REPOSITORY, ask_agent, host_port
+from docker_engine import AGENT_IMAGE, REPOSITORY, ask_agent, host_port
 from harness import wait_until
 
 
@@ -62,6 +65,29 @@ def test_a_command_that_does_not_exist(make_docker, init):
         error = response.json()["error"]
         assert docker.everything() == [] and docker.containers() == []
     assert error["code"] == "COMMAND_NOT_FOUND" and "/no/such/program" in str(error), error
+
+
+@pytest.mark.parametrize("init", [True, False])
+@pytest.mark.parametrize("line", ["#!/no/such/shell\n", "#!/sandbox-agent\r\n"])
+def test_a_script_whose_interpreter_is_missing(make_docker, engine, line, init):
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name, mode, content in (("run.sh", 0o755, line), ("Dockerfile", 0o644, f"FROM {AGENT_IMAGE}\nCOPY run.sh /\n")):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), mode
+            tar.addfile(info, io.BytesIO(content.encode()))
+    image = f"sandboxd-test/script-{init}:latest".lower()
+    built = engine.call("POST", f"/build?t={image}", context.getvalue(), {"Content-Type": "application/x-tar"})
+    assert b"Successfully built" in built.body, built
+    docker = make_docker()
+    docker.config["specs"] = [{"id": image, "command": ["/run.sh"]}]
+    docker.options["kwargs"] = {"HostConfig": {"Init": init}}
+    docker.write()
+    docker.start()
+    response = docker.post("/api/v1/sandboxes?wait=20s", timeout=60)
+    error = response.json()["error"]
+    assert error["code"] == "COMMAND_NOT_FOUND", error
+    assert "/run.sh" in error["message"] and "interpreter" in error["message"] and "CRLF" in error["message"], error
 
 
 def test_a_program_that_ends_at_once(make_docker):

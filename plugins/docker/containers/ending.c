@@ -5,6 +5,7 @@
  * stopped programs leave. Where this is wrong and the events told so, the store keeps the difference: ended/ENGINE_ID
  * = "alone TIME" or "stopped TIME", the time being State.FinishedAt, so that it is never taken for another end.
  */
+#include "common/exec_failure.h"
 #include "common/failure.h"
 #include "docker.h"
 #include "engine/refusal.h"
@@ -69,6 +70,29 @@ static bool is_stopped(const struct facts *facts, const struct ending *ending)
     return ending->told == TOLD_NOTHING ? looks_stopped(facts) : ending->told == TOLD_STOPPED;
 }
 
+static void can_not_execute(struct sbx_error *err, const char *name, size_t name_len, const char *reason)
+{
+    char words[128];
+    snprintf(words, sizeof words, "%.*s",
+             (int)(strcspn(reason, "\r\n") < 100 ? strcspn(reason, "\r\n") : 100), reason);
+    failure_set(err, SBX_ERR_INVALID, SBX_CODE_COMMAND_NOT_FOUND, "its command can't be executed: %.*s: %s%s",
+                (int)(name_len < 200 ? name_len : 200), name, words, exec_failure_hint(words));
+}
+
+/* Without docker-init it is the runtime's last step that fails, once the engine took the container for started. The
+ * one line that it says, "exec NAME: no such file or directory" (runc from 1.1 on, crun), is all of the output. */
+static bool explain_exec(const struct facts *facts, const char *tail, struct sbx_error *err)
+{
+    static const char exec[] = "exec ", missing[] = ": no such file or directory";
+    const char *reason = strncmp(tail, exec, sizeof exec - 1) == 0 ? strstr(tail, missing) : NULL;
+    if (!reason || facts->exit_code == 0 ||
+        reason[sizeof missing - 1 + strspn(reason + sizeof missing - 1, "\r\n")])
+        return false;
+    const char *name = tail + sizeof exec - 1;
+    can_not_execute(err, name, (size_t)(reason - name), reason + 2);
+    return true;
+}
+
 /* docker-init says it alone: "[FATAL tini (7)] exec NAME failed: No such file or directory", and exits with 126 or
  * 127, as a shell does that could not find one of its commands. */
 static bool explain_command(const struct facts *facts, const char *tail, struct sbx_error *err)
@@ -80,12 +104,9 @@ static bool explain_command(const struct facts *facts, const char *tail, struct 
     for (const char *at = name; at && (at = strstr(at, " failed: ")) && (size_t)(at - name) < rest; at++)
         failed = at;
     if (!failed || (facts->exit_code != 126 && facts->exit_code != 127))
-        return false;
+        return explain_exec(facts, tail, err);
     name += strlen(")] exec ");
-    const char *reason = failed + strlen(" failed: ");
-    failure_set(err, SBX_ERR_INVALID, SBX_CODE_COMMAND_NOT_FOUND, "its command can't be executed: %.*s: %.*s",
-                (int)(failed - name < 200 ? failed - name : 200), name,
-                (int)(strcspn(reason, "\r\n") < 100 ? strcspn(reason, "\r\n") : 100), reason);
+    can_not_execute(err, name, (size_t)(failed - name), failed + strlen(" failed: "));
     return true;
 }
 

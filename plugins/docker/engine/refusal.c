@@ -3,6 +3,7 @@
  * BACKEND_REFUSED, in the engine's own words.
  */
 #include "engine/refusal.h"
+#include "common/exec_failure.h"
 #include "common/failure.h"
 
 #include <string.h>
@@ -200,6 +201,10 @@ void refusal_of(struct sbx_error *err, int status, const char *message)
     copy_words(words, sizeof words, message);
     if (*words)
         memcpy(err->message, words, sizeof words);
+    const char *hint = strcmp(code, SBX_CODE_COMMAND_NOT_FOUND) == 0 ? exec_failure_hint(words) : "";
+    size_t len = strlen(err->message);
+    if (strlen(hint) < sizeof err->message - len)
+        memcpy(err->message + len, hint, strlen(hint) + 1);
 }
 
 /* ---- asked of an error ---- */

@@ -248,11 +248,23 @@ static void of_a_long_message_the_end_is_kept_too(void **state)
     }
 }
 
+static void a_script_that_could_not_be_executed_hints_at_its_interpreter(void **state)
+{
+    (void)state;
+    struct sbx_error err;
+    refusal_of(&err, 400, RUNC "exec: \"/run.sh\": no such file or directory: unknown");
+    assert_string_equal(err.code, SBX_CODE_COMMAND_NOT_FOUND);
+    assert_non_null(strstr(err.message,
+                           "\"/run.sh\": no such file or directory: unknown: it does not exist, or the "
+                           "interpreter that its first line names doesn't (in a script with CRLF"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_that_is_missing_is_told_as_such),
         cmocka_unit_test(a_command_that_is_missing_is_told_as_such),
+        cmocka_unit_test(a_script_that_could_not_be_executed_hints_at_its_interpreter),
         cmocka_unit_test(a_program_that_the_engine_misses_is_not_the_sandboxs_command),
         cmocka_unit_test(a_port_that_is_taken_is_told_apart),
         cmocka_unit_test(only_the_engines_own_words_say_that_a_container_is_gone),

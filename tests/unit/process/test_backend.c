@@ -131,7 +131,8 @@ static void a_program_that_does_not_exist_leaves_nothing_behind(void **state)
     (void)state;
     assert_false(world_start_command(&world, "none", "[\"/nonexistent/program\"]", false));
     assert_string_equal(world_error(&world), "COMMAND_NOT_FOUND: /nonexistent/program does not exist, or the "
-                                             "interpreter that its first line names doesn't");
+                                             "interpreter that its first line names doesn't (in a "
+                                             "script with CRLF line ends its name ends in a CR)");
     RUN_UNTIL(world.harness, world_clean(&world, "none"));
     assert_false(world_start_command(&world, "none", "[\"no-such-program-in-path\"]", false));
     assert_non_null(strstr(world_error(&world), "COMMAND_NOT_FOUND: no-such-program-in-path"));
