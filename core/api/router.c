@@ -17,6 +17,7 @@ static const char *const conversations[] = {"page_id", "limit", "sandbox_id__eq"
 static const char *const start[] = {"sandbox_spec_id", "wait", NULL};
 static const char *const removal[] = {"sandbox_id", NULL};
 static const char *const logs[] = {"tail", "follow", NULL};
+static const char *const user[] = {"expose_secrets", NULL};
 static const char *const image[] = {"image", NULL};
 static const char *const build[] = {"build_id", NULL};
 static const char *const count[] = {"conversation_id__eq", "kind__eq", "timestamp__gte", "timestamp__lt",
@@ -33,7 +34,11 @@ static const struct route routes[] = {
     {"POST", "/api/v1/sandboxes/{id}/resume", ACCESS_USER, true, changes_resume, NULL, BODY_NONE},
     {"DELETE", "/api/v1/sandboxes/{id}", ACCESS_USER, true, changes_delete, removal, BODY_NONE},
     {"GET", "/api/v1/sandboxes/{id}/logs", ACCESS_USER, false, logs_stream, logs, BODY_NONE},
+    {"GET", "/api/v1/sandboxes/{id}/settings/secrets", ACCESS_SESSION, false, secrets_list, NULL, BODY_NONE},
+    {"GET", "/api/v1/sandboxes/{id}/settings/secrets/{name}", ACCESS_SESSION, false, secrets_get, NULL,
+     BODY_NONE},
     {"GET", "/api/v1/sandbox", ACCESS_SESSION, false, session_get, NULL, BODY_NONE},
+    {"GET", "/api/v1/users/me", ACCESS_USER, false, users_me, user, BODY_NONE},
     {"GET", "/api/v1/sandbox-specs/search", ACCESS_USER, false, specs_search, page, BODY_NONE},
     {"GET", "/api/v1/sandbox-specs", ACCESS_USER, false, specs_batch, batch, BODY_NONE},
     {"POST", "/api/v1/webhooks/conversations", ACCESS_SESSION, false, webhooks_conversations, NULL, BODY_OWN},

@@ -20,6 +20,9 @@ void logs_stream(struct call *call);
 void logs_end_all(struct api *api);
 
 void session_get(struct call *call);
+void secrets_list(struct call *call);
+void secrets_get(struct call *call);
+void users_me(struct call *call);
 void specs_search(struct call *call);
 void specs_batch(struct call *call);
 void webhooks_conversations(struct call *call);

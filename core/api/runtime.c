@@ -5,6 +5,7 @@
 #include "api/errors.h"
 #include "api/routes.h"
 #include "api/text.h"
+#include "api/values.h"
 #include "build/image_name.h"
 
 #include <event2/buffer.h>
@@ -87,31 +88,10 @@ void runtime_list(struct call *call)
 
 /* ---- images ---- */
 
-/* `*` stands for any text, also none. */
-static bool matches(const char *pattern, const char *text)
-{
-    const char *star = NULL, *resume = NULL;
-    while (*text) {
-        if (*pattern == '*') {
-            star = pattern++;
-            resume = text;
-        } else if (*pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star) {
-            pattern = star + 1;
-            text = ++resume;
-        } else {
-            return false;
-        }
-    }
-    return pattern[strspn(pattern, "*")] == '\0';
-}
-
 bool runtime_image_allowed(const struct config *config, const char *image)
 {
     for (size_t i = 0; i < config->runtime_api_images_len; i++)
-        if (matches(config->runtime_api_images[i], image))
+        if (value_matches(config->runtime_api_images[i], image))
             return true;
     return false;
 }

@@ -7,9 +7,14 @@
 /* The words of both 401s are those that the app server's clients know. */
 static const char challenge[] = "APIKey";
 
+void session_reply_unauthorized(struct call *call, const char *detail)
+{
+    errors_reply_unauthorized(call, challenge, detail);
+}
+
 void session_reply_invalid(struct call *call)
 {
-    errors_reply_unauthorized(call, challenge, "Invalid session API key");
+    session_reply_unauthorized(call, "Invalid session API key");
 }
 
 const struct sandbox *session_sandbox(struct call *call)
@@ -23,6 +28,16 @@ const struct sandbox *session_sandbox(struct call *call)
     if (!sandbox)
         session_reply_invalid(call);
     return sandbox;
+}
+
+/* A key that leaked is of no use once its sandbox was paused, or has ended. */
+const struct sandbox *session_running_sandbox(struct call *call)
+{
+    const struct sandbox *sandbox = session_sandbox(call);
+    if (!sandbox || sandbox->status == SANDBOX_RUNNING)
+        return sandbox;
+    session_reply_unauthorized(call, "Sandbox is not running");
+    return NULL;
 }
 
 void session_get(struct call *call)

@@ -13,4 +13,7 @@ bool value_flag(const char *text, bool *out);
  * becomes INT64_MAX. */
 bool value_duration_ms(const char *text, int64_t *out);
 
+/* Is `text` what the pattern says? `*` stands for any text, also none. */
+bool value_matches(const char *pattern, const char *text);
+
 #endif

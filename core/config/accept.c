@@ -151,3 +151,11 @@ const char *accept_backend_name(const char *text)
                  "or digit, "
                  "and be at most 63 long";
 }
+
+/* Agents ask for it by a path, and have it as a variable of that name. */
+const char *accept_secret_name(const char *text)
+{
+    return strspn(text, LETTERS DIGITS "_.-") == strlen(text)
+               ? NULL
+               : "must be of letters, digits, \"_\", \"-\" and \".\"";
+}

@@ -230,5 +230,6 @@ void check_config(struct config_reader *reader, struct config_node *root, void *
     } else if (backends && backends->kind == NODE_MAP && !backends->refused)
         node_error(backends, reader->problems, "must have at least one backend");
     check_callbacks(reader, root, config);
+    check_audiences(reader, root, config);
     json_write_listen(reader, config);
 }

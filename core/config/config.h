@@ -81,6 +81,29 @@ struct config_callback {
     const char *secret; /* NULL: not signed */
 };
 
+/* What the operator gives to sandboxes. */
+struct config_secret {
+    const char *name;
+    const char *value;       /* never shown, but to the sandboxes that it is for */
+    const char *description; /* NULL: none */
+    const char **users;      /* whose sandboxes; none: of all */
+    size_t users_len;
+    const char **specs; /* patterns with * for the id of the spec; none: of all */
+    size_t specs_len;
+};
+
+/* A model that users' agents may use. */
+struct config_llm {
+    const char *model;
+    const char *api_key;  /* NULL: none; a secret */
+    const char *base_url; /* NULL: the model's own */
+    const char *profile;  /* NULL: the user's own model, else one under that name */
+    const char **users;   /* none: for all */
+    size_t users_len;
+};
+/* Is what has these users for that one? NULL: where there are no keys. */
+bool config_is_for_user(const char *const *users, size_t users_len, const char *user);
+
 struct config {
     const char *file; /* as given, for messages */
     uint64_t number;  /* generation; set by the reload transaction when it is published */
@@ -132,6 +155,11 @@ struct config {
     uint32_t events_polling_interval_ms;
     const struct config_callback *callbacks;
     size_t callbacks_len;
+
+    const struct config_secret *secrets; /* of several with one name the first that fits counts */
+    size_t secrets_len;
+    const struct config_llm *llms;
+    size_t llms_len;
 
     const struct config_node *root; /* for config_position(); NULL where it came from no file */
     struct config_arena *arena;     /* everything above lives in it; wiped when it is freed */

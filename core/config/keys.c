@@ -273,6 +273,64 @@ static const struct section events_section = {
     .count = COUNT(events_keys),
 };
 
+static const struct key secret_keys[] = {
+    {"name", &type_text, KEY_REQUIRED, .max = 127, FIELD(struct config_secret, name),
+     .accept = accept_secret_name,
+     .about = "What agents ask for it by; the SDK makes it a variable of that name in their commands."},
+    {"value", &type_text, KEY_SECRET | KEY_LINES, .max = 64 * KIB, FIELD(struct config_secret, value),
+     .absent = "one of the two", .about = "The secret itself; best as `\"${NAME}\"`, from the environment."},
+    {"value_file", &type_secret_file, .max = PATH_BYTES, FIELD(struct config_secret, value),
+     .absent = "one of the two",
+     .about = "File that holds it, at most 64 KiB of UTF-8. The line break behind a single line does not "
+              "count. Read "
+              "anew at each reload; a warning is given where every user of the machine can read it."},
+    {"description", &type_text, .max = 1024, FIELD(struct config_secret, description), .absent = "none",
+     .about = "What it is for. Agents are told."},
+    {"users", &type_texts, .max = 128, .most = 1000, LIST(struct config_secret, users), .absent = "all",
+     .about = "Whose sandboxes may read it."},
+    {"specs", &type_texts, .max = 512, .most = 1000, LIST(struct config_secret, specs), .absent = "all",
+     .about =
+         "Sandboxes of which specs (or images, over the runtime API) may read it; `*` stands for any text."},
+};
+static const struct section secret_section = {
+    .path = "secrets[]",
+    .about = "A secret that sandboxes may read while they run, each with its own session key and no other: "
+             "`/api/v1/sandboxes/{id}/settings/secrets`. Of several with one name the first that is for the "
+             "sandbox counts. Each read is in the log, without the value.",
+    .keys = secret_keys,
+    .count = COUNT(secret_keys),
+    .size = sizeof(struct config_secret),
+    .secrets = true,
+    .check = check_secret,
+};
+
+static const struct key llm_keys[] = {
+    {"model", &type_text, KEY_REQUIRED, .max = 512, FIELD(struct config_llm, model),
+     .about = "Its name, as LiteLLM has it: `anthropic/claude-sonnet-4-5`."},
+    {"api_key", &type_text, KEY_SECRET, .max = 4096, FIELD(struct config_llm, api_key), .absent = "none",
+     .about = "The key for it; best as `\"${NAME}\"`, from the environment."},
+    {"api_key_file", &type_secret_file, .max = PATH_BYTES, FIELD(struct config_llm, api_key),
+     .absent = "none", .about = "File that holds the key, as `secrets[].value_file`."},
+    {"base_url", &type_text, .max = 2048, FIELD(struct config_llm, base_url), .accept = accept_url,
+     .absent = "the model's own", .about = "Where it is served."},
+    {"profile", &type_text, .max = 128, FIELD(struct config_llm, profile), .absent = "the user's own model",
+     .about = "The name that a client asks for it by: `get_llm(profile_name=…)`."},
+    {"users", &type_texts, .max = 128, .most = 1000, LIST(struct config_llm, users), .absent = "all",
+     .about = "Whose model it is."},
+};
+static const struct section llm_section = {
+    .path = "llms[]",
+    .about = "A model that users' agents may use: `GET /api/v1/users/me` tells the SDK's `get_llm()`. Of "
+             "several the "
+             "first that is for the user counts. Its key is shown only to who has the user's API key and the "
+             "session key of a running sandbox of theirs.",
+    .keys = llm_keys,
+    .count = COUNT(llm_keys),
+    .size = sizeof(struct config_llm),
+    .secrets = true,
+    .check = check_llm,
+};
+
 static const struct key top_keys[] = {
     {"server", &type_section, .section = &server_section},
     {"auth", &type_section, .section = &auth_section},
@@ -292,6 +350,10 @@ static const struct key top_keys[] = {
      .about = "The first is the default. Each `id` may be there once."},
     {"runtime_api", &type_section, .section = &runtime_api_section},
     {"events", &type_section, .section = &events_section},
+    {"secrets", &type_sections, KEY_SECRET, .section = &secret_section, .most = 256,
+     LIST(struct config, secrets), .absent = "none"},
+    {"llms", &type_sections, KEY_SECRET, .section = &llm_section, .most = 256, LIST(struct config, llms),
+     .absent = "none"},
 };
 const struct section config_section = {
     .path = "",

@@ -70,7 +70,7 @@ extern const struct section config_section; /* the whole file; its struct is str
 
 extern const struct key_type type_integer, type_duration, type_size, type_boolean, type_choice, type_text,
     type_texts, type_pairs, type_scalars, type_addresses, type_options, type_api_key, type_key_file,
-    type_sha256, type_section, type_sections, type_named_sections;
+    type_sha256, type_secret_file, type_section, type_sections, type_named_sections;
 
 /* Reads what is under `node` (NULL: nothing) by a section into its struct: defaults, values, checks. */
 void section_read(struct config_reader *reader, const struct section *section, struct config_node *node,
@@ -94,6 +94,8 @@ void check_server(struct config_reader *reader, struct config_node *node, void *
 void check_auth_key(struct config_reader *reader, struct config_node *node, void *key);
 void check_backend(struct config_reader *reader, struct config_node *node, void *backend);
 void check_spec(struct config_reader *reader, struct config_node *node, void *spec);
+void check_secret(struct config_reader *reader, struct config_node *node, void *secret);
+void check_llm(struct config_reader *reader, struct config_node *node, void *llm);
 void check_config(struct config_reader *reader, struct config_node *node, void *config);
 const char *accept_absolute(const char *text);
 const char *accept_url(const char *text);
@@ -105,5 +107,8 @@ const char *accept_health_path(const char *text);
 const char *accept_api_key(const char *text);
 const char *accept_variable(const char *text); /* the name of one */
 const char *accept_backend_name(const char *text);
+const char *accept_secret_name(const char *text);
+/* For whom `secrets` and `llms` are; a part of check_config(). */
+void check_audiences(struct config_reader *reader, struct config_node *root, const struct config *config);
 
 #endif

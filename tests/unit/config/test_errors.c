@@ -370,6 +370,41 @@ static void keys_are_checked_and_never_shown(void **state)
     CHECK(rows);
 }
 
+static void secrets_are_checked_and_never_shown(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {BACKEND "secrets:\n- {name: A, value: hush}\n- {name: A, value: hush, users: [a]}\n",
+         "f:4:4: secrets[1].name: is the same as that of secrets[0], which is for all sandboxes: of several "
+         "the "
+         "first counts\n"
+         "f:4:26: secrets[1].users: without auth.keys there are no users: leave it out"},
+        {BACKEND "secrets:\n- {name: A}\n", "f:3:3: secrets[0]: needs one of value and value_file"},
+        {BACKEND "secrets:\n- {name: A, value: hush, value_file: /nowhere}\n",
+         "f:3:3: secrets[0]: must have only one of value and value_file\n"
+         "f:3:26: secrets[0].value_file: the file can't be used: there is no such file"},
+        {BACKEND "secrets:\n- {name: A, value: ''}\n", "f:3:13: secrets[0].value: must not be empty"},
+        {BACKEND "secrets:\n- {name: 'a/b', value: hush}\n",
+         "f:3:4: secrets[0].name: must be of letters, digits, \"_\", \"-\" and \".\", got \"a/b\""},
+        {BACKEND "secrets:\n- {name: A, value: [hush]}\n",
+         "f:3:13: secrets[0].value: must be text (one that has \"{\" or \"[\" in it needs quotes), got a "
+         "list"},
+        {BACKEND "secrets:\n- {name: A, hush: hush, value: hush}\n",
+         "f:3:13: secrets[0]: unknown key; those known here are name, value, value_file, description, users "
+         "and "
+         "specs"},
+        {BACKEND "secrets: hush\n", "f:2:1: secrets: must be a list (the value is not shown)"},
+        {BACKEND "auth: {keys: [{user: a, key: x}]}\nsecrets:\n- {name: A, value: hush, users: [a, b]}\n",
+         "f:4:37: warning: secrets[0].users[1]: no key of auth.keys is of the user 'b'"},
+        {BACKEND "llms:\n- {api_key: hush, api_key_file: /nowhere, users: [a]}\n",
+         "f:3:3: llms[0].model: is missing\n"
+         "f:3:3: llms[0]: must have only one of api_key and api_key_file\n"
+         "f:3:19: llms[0].api_key_file: the file can't be used: there is no such file\n"
+         "f:3:43: llms[0].users: without auth.keys there are no users: leave it out"},
+    };
+    CHECK(rows);
+}
+
 static void backends_and_specs_are_checked(void **state)
 {
     (void)state;
@@ -502,6 +537,7 @@ int main(void)
         cmocka_unit_test(wrong_types_and_values_are_told_with_what_would_be_right),
         cmocka_unit_test(listeners_are_checked),
         cmocka_unit_test(keys_are_checked_and_never_shown),
+        cmocka_unit_test(secrets_are_checked_and_never_shown),
         cmocka_unit_test(backends_and_specs_are_checked),
         cmocka_unit_test(variables_are_told_by_name_and_not_by_value),
         cmocka_unit_test(a_callback_is_there_once),
