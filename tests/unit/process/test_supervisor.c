@@ -387,7 +387,10 @@ static void a_stop_from_outside_is_told_and_so_is_its_end(void **state)
     (void)state;
     launch_shell("echo up; while :; do sleep 0.01; done", usual);
     wait_log("up");
+    assert_int_equal(answer(WIRE_OUTPUT, 0),
+                     0); /* the newest state: the log may be ahead of what was told before */
     pid_t agent = run.last.agent;
+    assert_true(agent > 0); /* 0 would stop this program and all of its group */
     assert_int_equal(kill(agent, SIGSTOP), 0);
     wait_halted(true);
     assert_int_equal(kill(agent, SIGCONT), 0);
