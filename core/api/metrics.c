@@ -197,6 +197,10 @@ static void add_store(struct evbuffer *out, struct store *store)
     single(out, "sandboxd_store_commits_total", "counter", "Synced transactions that they were grouped into.",
            stats.commits);
     single(out, "sandboxd_store_failures_total", "counter", "Writes that failed.", stats.failures);
+    single(out, "sandboxd_store_full", "gauge",
+           "1 while the disk of state_dir is full, and nothing but deletions is stored.", stats.full);
+    single(out, "sandboxd_store_ballast_bytes", "gauge", "Room that is kept for deletions on a full disk.",
+           stats.ballast);
 }
 
 void metrics_get(struct call *call)

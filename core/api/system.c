@@ -35,6 +35,13 @@ void system_ready(struct call *call)
     const struct service *service = call->api->deps.service;
     struct json_object *not_ready = json_object_new_array();
     struct buffer detail = buffer_init(DETAIL_MAX);
+    bool full = store_stats(call->api->deps.store).full;
+    if (full)
+        buffer_add_format(
+            &detail,
+            "the disk of state_dir (%.512s) is full: sandboxes can be deleted, and nothing new is stored",
+            store_directory(call->api->deps.store));
+    bool first = true;
     size_t count = service_backends_count(service);
     for (size_t i = 0; i < count; i++) {
         struct service_backend backend = service_backend_at(service, i);
@@ -45,9 +52,11 @@ void system_ready(struct call *call)
         text_put(value, "name", text_string(backend.name));
         text_put(value, "reason", text_string(reason));
         text_push(not_ready, value);
-        buffer_add_format(&detail, "%s%s", detail.len > 0 ? ", " : "not open: ", backend.name);
+        buffer_add_format(&detail, "%s%s%s", first && full ? "; " : "", first ? "not open: " : ", ",
+                          backend.name);
+        first = false;
     }
-    if (json_object_array_length(not_ready) > 0) {
+    if (full || json_object_array_length(not_ready) > 0) {
         errors_reply_not_ready(call, buffer_text(&detail), not_ready);
     } else {
         json_object_put(not_ready);

@@ -67,13 +67,24 @@ struct database {
 
 /* ---- failures ------------------------------------------------------------------------------- */
 
+/* The errno is that of the last call that failed, which may be an old one: it counts where SQLite blames the system. */
+static bool is_full(int code, int number)
+{
+    int primary = code & 0xff;
+    return primary == SQLITE_FULL ||
+           ((primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN) && directory_is_full(number));
+}
+
 /* SQLite's reason, with the system's where there is one. */
 static int run_failed(struct database *d, struct sbx_error *err)
 {
-    int number = sqlite3_system_errno(d->db);
-    const char *text = number && sqlite3_errcode(d->db) != SQLITE_OK ? strerrordesc_np(number) : NULL;
-    return error_set(err, SBX_ERR_UNAVAILABLE, STORE_FAILED, "the store failed: %s%s%s%s",
-                     sqlite3_errmsg(d->db), text ? " (" : "", text ? text : "", text ? ")" : "");
+    int number = sqlite3_system_errno(d->db), code = sqlite3_errcode(d->db);
+    const char *text = number && code != SQLITE_OK ? strerrordesc_np(number) : NULL;
+    bool full = is_full(code, number);
+    return error_set(err, SBX_ERR_UNAVAILABLE, full ? STORE_NO_SPACE : STORE_FAILED,
+                     "the store failed: %s%s%s%s%s%s", sqlite3_errmsg(d->db), text ? " (" : "",
+                     text ? text : "", text ? ")" : "", full ? ": free some space on the disk of " : "",
+                     full ? sqlite3_db_filename(d->db, "main") : "");
 }
 
 static int open_failed(sqlite3 *db, int rc, const char *path, struct sbx_error *err)
@@ -113,8 +124,9 @@ static int open_failed(sqlite3 *db, int rc, const char *path, struct sbx_error *
     default: break;
     }
     const char *system = number ? strerrordesc_np(number) : NULL;
-    return error_set(err, SBX_ERR_UNAVAILABLE, STORE_FAILED, "%s %s (%s%s%s): %s", path, says,
-                     sqlite3_errstr(rc), system ? ", " : "", system ? system : "", advice);
+    return error_set(err, SBX_ERR_UNAVAILABLE, is_full(rc, number) ? STORE_NO_SPACE : STORE_FAILED,
+                     "%s %s (%s%s%s): %s", path, says, sqlite3_errstr(rc), system ? ", " : "",
+                     system ? system : "", advice);
 }
 
 /* ---- opening -------------------------------------------------------------------------------- */
@@ -393,6 +405,20 @@ void database_run(struct database *d, struct operation *op)
     sqlite3_clear_bindings(s);
     if (failed)
         operation_fail(op, &err);
+}
+
+bool database_move_log(struct database *d)
+{
+    int in_log = 0, moved = 0;
+    d->log_pages = 0;
+    return sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved) == SQLITE_OK &&
+           moved == in_log;
+}
+
+bool database_cut_log(struct database *d)
+{
+    d->log_pages = 0;
+    return sqlite3_wal_checkpoint_v2(d->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK;
 }
 
 void database_checkpoint(struct database *d)

@@ -32,6 +32,10 @@ uint64_t database_room(const struct database *database);
  * this operation alone. */
 void database_run(struct database *database, struct operation *op);
 
+/* Moves all of the log into the file, so that it goes on from its beginning; the second one also gives its room back. False:
+ * that failed. Between transactions. */
+bool database_move_log(struct database *database);
+bool database_cut_log(struct database *database);
 /* Moves the log into the file when enough has gathered: done between transactions, when nobody waits. */
 void database_checkpoint(struct database *database);
 

@@ -7,6 +7,7 @@
 #include "store/directory.h"
 #include "store/identity.h"
 #include "store/operation.h"
+#include "store/room.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -37,6 +39,7 @@ struct store {
     struct database *database; /* under database_lock once the thread runs */
     int lock_fd;               /* keeps other daemons out */
     struct identity identity;
+    struct room room; /* under database_lock, likewise */
     pthread_t thread;
     pthread_mutex_t database_lock;
 
@@ -82,7 +85,7 @@ static bool run_together(struct store *store, struct operation *batch)
     if (database_begin(store->database, NULL))
         return false;
     for (struct operation *op = batch; op; op = op->next) {
-        if (!op->refused)
+        if (!op->refused && !room_refuses(&store->room, op))
             database_run(store->database, op);
         if (!database_in_transaction(store->database))
             return false;
@@ -90,14 +93,27 @@ static bool run_together(struct store *store, struct operation *batch)
     return database_commit(store->database, NULL) == 0;
 }
 
+/* Where there is no room for it some is made, if it is a deletion. */
+static void run_one(struct store *store, struct operation *op)
+{
+    for (;;) {
+        operation_forget_outcome(op);
+        if (op->refused || room_refuses(&store->room, op))
+            return;
+        database_run(store->database, op);
+        if (!op->err && operation_writes(op))
+            room_note_success(&store->room);
+        if (!op->err || strcmp(op->err->code, STORE_NO_SPACE) != 0 ||
+            !room_make(&store->room, store->database, op))
+            return;
+    }
+}
+
 /* Each write a transaction of its own, so that those fail that must and no other. */
 static void run_alone(struct store *store, struct operation *batch)
 {
-    for (struct operation *op = batch; op; op = op->next) {
-        operation_forget_outcome(op);
-        if (!op->refused)
-            database_run(store->database, op);
-    }
+    for (struct operation *op = batch; op; op = op->next)
+        run_one(store, op);
 }
 
 static void count_and_log(struct store *store, const struct operation *batch, bool together)
@@ -107,15 +123,16 @@ static void count_and_log(struct store *store, const struct operation *batch, bo
     for (const struct operation *op = batch; op; op = op->next) {
         if (op->err) {
             stats.failures++;
-            why = op->err;
+            if (strcmp(op->err->code, STORE_NO_SPACE) != 0 || !store->room.full) /* that was told, once */
+                why = op->err;
         } else if (operation_writes(op)) {
             stats.writes++;
         }
     }
     stats.commits = together ? stats.writes > 0 : stats.writes;
     if (why)
-        log_error("state_dir: %s (operations that failed with it: %llu)", why->message,
-                  (unsigned long long)stats.failures);
+        log_error("state_dir %s: %s (operations that failed with it: %llu)", store->room.directory,
+                  why->message, (unsigned long long)stats.failures);
     else if (store->writes_fail && stats.writes)
         log_info("the store works again");
     if (why || stats.writes)
@@ -124,6 +141,7 @@ static void count_and_log(struct store *store, const struct operation *batch, bo
     store->stats.writes += stats.writes;
     store->stats.commits += stats.commits;
     store->stats.failures += stats.failures;
+    store->stats.full = store->room.full;
     pthread_mutex_unlock(&store->lock);
 }
 
@@ -159,13 +177,47 @@ static struct operation *take_batch(struct store *store, struct operation ***las
     return first;
 }
 
+/* Between two batches, without the lock. */
+static void look_after_disk(struct store *store, bool check_room)
+{
+    pthread_mutex_lock(&store->database_lock);
+    if (store->room.full)
+        database_move_log(store->database); /* while there is room for that: the log needs none then */
+    else
+        database_checkpoint(store->database);
+    if (check_room || store->room.full)
+        room_check(&store->room);
+    pthread_mutex_unlock(&store->database_lock);
+    pthread_mutex_lock(&store->lock);
+    store->stats.full = store->room.full;
+    store->stats.ballast = store->room.ballast.held;
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* With the lock held, which is let go meanwhile. */
+static void wait_for_more(struct store *store)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += room_check_after_s(&store->room);
+    while (!store->waiting.first && !store->closing) {
+        if (pthread_cond_timedwait(&store->more, &store->lock, &until) != ETIMEDOUT)
+            continue;
+        pthread_mutex_unlock(&store->lock);
+        look_after_disk(store, true);
+        pthread_mutex_lock(&store->lock);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += room_check_after_s(&store->room);
+    }
+}
+
 static void *work(void *arg)
 {
     struct store *store = arg;
+    look_after_disk(store, true);
     pthread_mutex_lock(&store->lock);
     for (;;) {
-        while (!store->waiting.first && !store->closing)
-            pthread_cond_wait(&store->more, &store->lock);
+        wait_for_more(store);
         if (!store->waiting.first)
             break;
         struct operation **last, *batch = take_batch(store, &last);
@@ -177,9 +229,7 @@ static void *work(void *arg)
         uint64_t one = 1;
         while (write(store->finished_fd, &one, sizeof one) < 0 && errno == EINTR)
             continue;
-        pthread_mutex_lock(&store->database_lock);
-        database_checkpoint(store->database);
-        pthread_mutex_unlock(&store->database_lock);
+        look_after_disk(store, false);
         pthread_mutex_lock(&store->lock);
     }
     pthread_mutex_unlock(&store->lock);
@@ -303,28 +353,41 @@ static int settle_identity(struct database *database, struct identity *identity,
     return 0;
 }
 
-static struct database *open_locked(const char *path, struct identity *identity, struct sbx_error *err)
+/* What it has to write before it serves may be too much for a full disk: the ballast is there for that, too. */
+static struct database *open_database(const char *file, struct room *room, struct sbx_error *err)
+{
+    struct database *database = database_open(file, err);
+    if (!database && strcmp(err->code, STORE_NO_SPACE) == 0 && room_make_to_open(room))
+        database = database_open(file, err);
+    return database;
+}
+
+static struct database *open_locked(const char *path, struct identity *identity, struct room *room,
+                                    struct sbx_error *err)
 {
     char *file = NULL;
     if (asprintf(&file, "%s/" STORE_FILE, path) < 0)
         abort();
     struct database *database = NULL;
+    room_init(room, path);
     if (identity_read_file(identity, path, err) == 0)
-        database = database_open(file, err);
+        database = open_database(file, room, err);
     if (database && settle_identity(database, identity, err) < 0) {
         database_close(database);
         database = NULL;
     }
-    if (database)
+    if (database) {
         identity_write_file(identity);
-    else
+    } else {
         identity_finish(identity);
+        room_finish(room);
+    }
     free(file);
     return database;
 }
 
-static struct database *open_in(const char *directory, struct identity *identity, int *lock_fd,
-                                struct sbx_error *err)
+static struct database *open_in(const char *directory, struct identity *identity, struct room *room,
+                                int *lock_fd, struct sbx_error *err)
 {
     /* A slash at the end would follow a symbolic link. */
     size_t len = strlen(directory);
@@ -336,7 +399,7 @@ static struct database *open_in(const char *directory, struct identity *identity
     struct database *database = NULL;
     *lock_fd = directory_open(path, err);
     if (*lock_fd >= 0)
-        database = open_locked(path, identity, err);
+        database = open_locked(path, identity, room, err);
     if (*lock_fd >= 0 && !database)
         close(*lock_fd);
     free(path);
@@ -347,7 +410,8 @@ struct store *store_open(struct loop *loop, const char *directory, struct sbx_er
 {
     int lock_fd;
     struct identity identity;
-    struct database *database = open_in(directory, &identity, &lock_fd, err);
+    struct room room;
+    struct database *database = open_in(directory, &identity, &room, &lock_fd, err);
     if (!database)
         return NULL;
     struct store *store = calloc(1, sizeof *store);
@@ -356,11 +420,16 @@ struct store *store_open(struct loop *loop, const char *directory, struct sbx_er
     store->database = database;
     store->lock_fd = lock_fd;
     store->identity = identity;
+    store->room = room;
     queue_init(&store->waiting);
     queue_init(&store->finished);
     pthread_mutex_init(&store->lock, NULL);
     pthread_mutex_init(&store->database_lock, NULL);
-    pthread_cond_init(&store->more, NULL);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&store->more, &clock);
+    pthread_condattr_destroy(&clock);
     store->finished_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (store->finished_fd < 0 || start_thread(store))
         abort(); /* nothing works without it */
@@ -384,11 +453,17 @@ void store_close(struct store *store)
     free_operations(store->finished.first);
     database_close(store->database);
     identity_finish(&store->identity);
+    room_finish(&store->room);
     close(store->lock_fd);
     pthread_mutex_destroy(&store->lock);
     pthread_mutex_destroy(&store->database_lock);
     pthread_cond_destroy(&store->more);
     free(store);
+}
+
+const char *store_directory(const struct store *store)
+{
+    return store->room.directory;
 }
 
 const char *store_instance_id(const struct store *store)

@@ -23,6 +23,7 @@ struct store;
 enum { STORE_SCHEMA_VERSION = 4 };
 
 #define STORE_FAILED "STORE_FAILED" /* the code of all its failures */
+#define STORE_NO_SPACE "NO_SPACE"   /* but of those that a full disk is the reason of */
 
 /* One sandbox as it is kept. Texts may be NULL where the comment says so. */
 struct store_sandbox {
@@ -62,6 +63,10 @@ const char *store_instance_id(const struct store *store);
 int store_load_sandboxes(struct store *store, void (*each)(void *arg, const struct store_sandbox *sandbox),
                          void *arg, struct sbx_error *err);
 
+/* On a full disk deletions go on: of records, and the writing of a sandbox that is `deleting`. They get the room of a
+ * ballast file, which is made again when there is room. Whatever else would be written is refused until then, with the code
+ * STORE_NO_SPACE. */
+
 /* Inserts or replaces by id. Everything is copied. `done` may be NULL. A failure (disk full, I/O error,
  * read-only) is SBX_ERR_UNAVAILABLE with code STORE_FAILED and SQLite's reason, is logged, and leaves
  * what was there before. */
@@ -79,7 +84,11 @@ void store_list(struct store *store, const char *space, const char *prefix, stor
 /* For /metrics: writes committed, transactions, failures since start. */
 struct store_stats {
     uint64_t writes, commits, failures;
+    bool full;        /* the disk is, and only deletions are written */
+    uint64_t ballast; /* bytes that are kept for them */
 };
 struct store_stats store_stats(struct store *store);
+/* The folder, without a slash at its end. */
+const char *store_directory(const struct store *store);
 
 #endif

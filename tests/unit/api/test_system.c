@@ -40,6 +40,23 @@ static void ready_names_the_backends_that_are_not(void **state)
     front_free(&request);
 }
 
+static void a_full_disk_is_no_place_to_send_clients_to(void **state)
+{
+    (void)state;
+    world.store_full = true;
+    struct http_request request = {0};
+    world_request(&request, "GET", "/ready");
+    assert_int_equal(request.status, 503);
+    assert_string_equal(request.body,
+                        "{\"detail\":\"the disk of state_dir (/var/lib/state) is full: sandboxes can be "
+                        "deleted, and nothing new is stored\",\"backends\":[]}");
+    front_free(&request);
+    error_set(&world.unavailable, SBX_ERR_UNAVAILABLE, "BACKEND_UNAVAILABLE", "engine is down");
+    world_request(&request, "GET", "/ready");
+    assert_non_null(strstr(request.body, "nothing new is stored; not open: remote\""));
+    front_free(&request);
+}
+
 static void a_draining_daemon_is_not_ready_but_alive(void **state)
 {
     (void)state;
@@ -93,6 +110,8 @@ static void metrics_are_prometheus_text(void **state)
         "sandboxd_sandboxes{backend=\"remote\",status=\"RUNNING\"} 0\n",
         "sandboxd_starts_total 11\n",
         "sandboxd_store_writes_total 5\n",
+        "sandboxd_store_full 0\n",
+        "sandboxd_store_ballast_bytes 4096\n",
     };
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
         if (!strstr(request.body, samples[i]))
@@ -108,6 +127,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_process_is_healthy_and_alive, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(ready_names_the_backends_that_are_not, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_no_place_to_send_clients_to, world_setup,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(a_draining_daemon_is_not_ready_but_alive, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(metrics_are_prometheus_text, world_setup, world_teardown),

@@ -328,7 +328,13 @@ const struct config_backend *config_find_backend(const struct config *config, co
 struct store_stats store_stats(struct store *store)
 {
     (void)store;
-    return (struct store_stats){.writes = 5};
+    return (struct store_stats){.writes = 5, .full = world.store_full, .ballast = 4096};
+}
+
+const char *store_directory(const struct store *store)
+{
+    (void)store;
+    return "/var/lib/state";
 }
 
 /* ---- mirror/mirror.h ---- */

@@ -72,6 +72,7 @@ struct world {
     bool isolates;                /* both backends */
     struct sbx_error unavailable; /* of the second backend; kind 0: it can be reached */
     bool not_listed;              /* the second backend */
+    bool store_full;
 };
 extern struct world world;
 

@@ -96,7 +96,7 @@ void fixture_refused(const char *one, const char *other)
         fail_msg("it was opened");
     }
     print_message("%s\n", err.message);
-    assert_string_equal(err.code, STORE_FAILED);
+    assert_string_equal(err.code, strstr(one, "full") ? STORE_NO_SPACE : STORE_FAILED);
     if (!strstr(err.message, one) || !strstr(err.message, other))
         fail_msg("\"%s\" lacks \"%s\" or \"%s\"", err.message, one, other);
 }
