@@ -39,6 +39,7 @@ struct container {
     uint64_t doubted;         /* the last look that may be older than an event (look_doubt()) */
     uint64_t listed;          /* the number of the listing that saw it last (list.c) */
     unsigned busy;            /* operations of ours on it: their ends look at it, events need not */
+    bool overdue;             /* the log was told that the engine does not answer on it */
     bool seen_alive;          /* this instance saw it run: its end would be noticed */
     bool killed;              /* since it last started somebody sent a signal that ends, or a stop */
     uint64_t killed_until_ns; /* on the engine's clock: after that the signal was survived; 0: never */
@@ -97,6 +98,11 @@ void look_doubt(struct docker *docker, struct container *container);
  * of its log; so does `done`. look_finish(), in close(): the looks that nobody waits for any more come to nothing. */
 typedef void (*look_done)(void *arg, const struct sbx_error *err, struct container *container);
 void look_at(struct docker *docker, const char *name, look_done done, void *arg);
+/* The same for whoever has many to ask: where the engine answers others and not this, `done` comes with a timeout
+ * (look_is_overdue() from then on), while the look goes on, and is applied when it ends. */
+void look_at_briefly(struct docker *docker, const char *name, look_done done, void *arg);
+/* Is an inspection of it under way that the engine should have answered by now? With `err` (may be NULL), in words. */
+bool look_is_overdue(const struct docker *docker, const char *name, struct sbx_error *err);
 void look_finish(struct docker *docker);
 
 /* ---- ending.c ---- */
@@ -229,7 +235,8 @@ struct docker {
     struct look *looks;        /* that were asked for, or wait for the ending of what they found */
     struct look *looks_queue;  /* that wait for their turn, first to last */
     struct look **looks_end;   /* where the next one of the queue goes; NULL: it was never used */
-    unsigned looks_asking;     /* without an answer yet */
+    unsigned looks_asking;     /* without an answer yet, and not overdue */
+    unsigned looks_overdue;    /* likewise */
     struct inquiry *inquiries; /* ending.c */
     char *instance_id;         /* of the daemon's state; NULL: an older daemon, which has none */
     struct other_instance {

@@ -189,6 +189,48 @@ def test_one_that_the_engine_can_not_describe_hides_no_other(make_docker, proxy,
     assert not re.search("listing its sandboxes failed", docker.log())
 
 
+def test_one_whose_inspection_hangs_holds_up_no_other(make_docker, proxy, engine):
+    """Its own answer never comes; the engine answers on all others. First it is unknown, then it was seen before."""
+    docker = make_docker()
+    docker.options["host"] = proxy.host
+    docker.write()
+    names = [f"{docker.prefix}{i}" for i in range(20)]  # more than are asked for at once
+    for name in names:
+        engine.run(name)
+    hung, others, never = names[:2], names[2:], threading.Event()
+    rules = [proxy.rule(f"^GET /containers/{name}/json", until=never, times=1000) for name in hung]
+    try:
+        docker.start()
+        within(15, lambda: docker.get("/ready").status == 200, "/ready in spite of those that hang")
+        for name in hung:
+            error = docker.wait_error(name, "BACKEND_REFUSED")["error"]
+            assert name in error["message"] and "has not answered" in error["message"], error
+            docker.wait_log(f"warn.*{name}.*has not answered")
+        wait_until(lambda: {s["id"] for s in docker.everything()} == set(names))
+        for rule in rules:
+            rule.until.set()  # what was asked is answered now
+        docker.wait_log(f"sandbox={hung[0]}: STARTING")
+        wait_until(lambda: all((docker.sandbox(name)["error"] or {}).get("code") != "BACKEND_REFUSED" for name in hung))
+        engine.do(others[0], "pause")
+        docker.wait_status(others[0], "PAUSED")
+        again = threading.Event()
+        proxy.clear()
+        late = proxy.rule(f"^GET /containers/{hung[0]}/json", until=again, times=1000)
+        engine.do(hung[0], "pause")
+        wait_until(lambda: late.applied)
+        engine.do(others[1], "pause")
+        docker.wait_status(others[1], "PAUSED")
+        before = len(proxy.matching("^GET /containers/json"))
+        proxy.cut_all()
+        wait_until(lambda: len(proxy.matching("^GET /containers/json")) > before)
+        within(15, lambda: docker.get("/ready").status == 200, "/ready again")
+        assert docker.sandbox(hung[0])["status"] in ("STARTING", "ERROR"), "as it was last known"
+        again.set()
+        docker.wait_status(hung[0], "PAUSED")
+    finally:
+        never.set()
+
+
 @pytest.mark.parametrize("fault", ["cut before", "500", "not found"])
 def test_a_change_that_could_not_be_looked_at_is_seen_all_the_same(watched, proxy, engine, fault):
     sandbox = watched.start_sandbox()

@@ -95,13 +95,47 @@ static void end(struct listing *listing)
 
 static void looked(void *arg, const struct sbx_error *err, struct container *container);
 
+static void ignore(void *arg)
+{
+    (void)arg;
+}
+
+/* The engine does not say more of it than the listing, for this `why`. */
+static void report_unseen(const struct unseen *unseen, const struct sbx_error *why)
+{
+    struct docker *docker = unseen->listing->docker;
+    const struct container unread = {.name = unseen->name,
+                                     .facts = {.owner = unseen->owner,
+                                               .spec_id = unseen->spec_id,
+                                               .created_at_us = unseen->created_at_us}};
+    report_unread(docker, &unread, why);
+}
+
+/* The same where it has only not said it yet: what was known before holds on. */
+static void report_as_known(const struct unseen *unseen, const struct sbx_error *why)
+{
+    struct docker *docker = unseen->listing->docker;
+    struct container *known = table_find(docker, unseen->name);
+    if (!known || !*known->facts.id)
+        report_unseen(unseen, why);
+    else if (ending_is_due(&known->facts))
+        ending_report(docker, known, ignore, NULL);
+    else
+        report_container(docker, known);
+}
+
 static void look_on(struct listing *listing)
 {
+    struct sbx_error why;
     while (listing->op && !listing->failed && listing->looking < LOOKS_MAX &&
            listing->asked < listing->count) {
         struct unseen *unseen = listing->unseen[listing->asked++];
+        if (look_is_overdue(listing->docker, unseen->name, &why)) {
+            report_as_known(unseen, &why);
+            continue;
+        }
         listing->looking++;
-        look_at(listing->docker, unseen->name, looked, unseen);
+        look_at_briefly(listing->docker, unseen->name, looked, unseen);
     }
     if (listing->looking == 0)
         end(listing);
@@ -118,13 +152,11 @@ static void looked(void *arg, const struct sbx_error *err, struct container *con
     (void)container; /* reported, or gone since */
     struct unseen *unseen = arg;
     struct listing *listing = unseen->listing;
-    const struct container unread = {.name = unseen->name,
-                                     .facts = {.owner = unseen->owner,
-                                               .spec_id = unseen->spec_id,
-                                               .created_at_us = unseen->created_at_us}};
     listing->looking--;
     if (err && is_of_one(err))
-        report_unread(listing->docker, &unread, err);
+        report_unseen(unseen, err);
+    else if (err && look_is_overdue(listing->docker, unseen->name, NULL))
+        report_as_known(unseen, err);
     else if (err)
         fail(listing, err);
     look_on(listing);
@@ -183,11 +215,6 @@ static bool is_unchanged(const struct container *container, const struct listed 
     if (!ending_is_due(facts))
         return facts->run == listed->run;
     return ending_is_known(container) && (listed->exit_code == -1 || listed->exit_code == facts->exit_code);
-}
-
-static void ignore(void *arg)
-{
-    (void)arg;
 }
 
 static void take(struct listing *listing, const struct listed *listed)

@@ -2,7 +2,12 @@
  * see docker.h. The only file that writes facts into the table. Does not decide when to look.
  *
  *   queue ──▶ asking (at most ASKING_MAX) ──▶ applied ──▶ done
- *                                                └──▶ ending.c, for one that has ended ──▶ done
+ *               │                         ▲      └──▶ ending.c, for one that has ended ──▶ done
+ *               └──▶ overdue (OVERDUE_MAX)┘
+ *
+ * The engine may answer nothing on one container for ever (its storage hangs) while it answers on all others. Such a look
+ * is overdue: it gives up its place, and who has others to ask waits for it no longer. A look that is still in the queue
+ * is not asked yet, and an engine that answers nobody is slow or gone, which is watch.c's to find out.
  */
 #include "common/failure.h"
 #include "docker.h"
@@ -12,7 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASKING_MAX = 16, LOOK_MAX_BODY = 4 * 1024 * 1024 };
+enum {
+    ASKING_MAX = 16,
+    OVERDUE_MAX = 64,  /* beyond ASKING_MAX: each is a connection */
+    OVERDUE_MS = 3500, /* since it was asked. The first listing has 5 s, and a heartbeat comes every 3 s */
+    OVERDUE_AGAIN_MS = 250, /* the engine answered nobody since */
+    LOOK_MAX_BODY = 4 * 1024 * 1024
+};
 
 struct look {
     struct look *next; /* docker->looks, or the queue */
@@ -20,6 +31,11 @@ struct look {
     char *name;      /* asked for: a name, or the engine's id */
     uint64_t number; /* in the order of asking */
     struct engine_call *call;
+    uint64_t asked_ms;
+    sbx_timer timer; /* until it is overdue */
+    bool brief;      /* `done` does not wait for what is overdue */
+    bool overdue;
+    bool again;              /* there was an event meanwhile */
     bool killed, died_alone; /* were known when it was asked for: they are of that run */
     bool in_table;           /* when it was asked */
     char id[ENGINE_ID_SIZE]; /* of what was found, for after the ending */
@@ -40,6 +56,7 @@ static struct container *find(const struct look *look)
 
 static void destroy(struct look *look)
 {
+    look->docker->host->timer_cancel(look->docker->public, look->timer);
     free(look->name);
     free(look);
 }
@@ -69,6 +86,8 @@ static void finish(struct look *look, const struct sbx_error *err, struct contai
         look->done(look->arg, err, container);
     else if (err && !docker->quiesced)
         have_listed(look);
+    else if (look->again && !docker->quiesced)
+        look_at(docker, look->name, NULL, NULL);
     destroy(look);
     ask_more(docker);
 }
@@ -125,6 +144,7 @@ static struct container *apply(struct look *look, struct facts *facts)
     facts_finish(&container->facts);
     container->facts = *facts;
     container->applied = look->number;
+    container->overdue = false;
     container->seen_alive = alive || (same && container->seen_alive);
     return container;
 }
@@ -172,7 +192,13 @@ static void answered(void *arg, const struct sbx_error *error, int status, const
     struct facts facts;
     struct sbx_error why;
     look->call = NULL;
-    docker->looks_asking--;
+    docker->host->timer_cancel(docker->public, look->timer);
+    look->timer = 0;
+    if (look->overdue)
+        docker->looks_overdue--;
+    else
+        docker->looks_asking--;
+    look->overdue = false;
     if (error && status == 404 && refusal_is_not_found(error)) {
         found_none(look);
     } else if (error) {
@@ -186,6 +212,61 @@ static void answered(void *arg, const struct sbx_error *error, int status, const
     } else {
         found(look, &facts);
     }
+}
+
+/* ---- what is overdue ---- */
+
+static int say_overdue(struct sbx_error *err, const char *name)
+{
+    return failure_set(
+        err, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
+        "the engine answers other calls, and has not answered GET /containers/%.127s/json for %d.%d s", name,
+        OVERDUE_MS / 1000, OVERDUE_MS % 1000 / 100);
+}
+
+static struct look *find_overdue(const struct docker *docker, const char *name)
+{
+    struct look *look = docker->looks_overdue > 0 ? docker->looks : NULL;
+    while (look && (!look->overdue || strcmp(look->name, name) != 0))
+        look = look->next;
+    return look;
+}
+
+bool look_is_overdue(const struct docker *docker, const char *name, struct sbx_error *err)
+{
+    bool is = find_overdue(docker, name) != NULL;
+    if (is && err)
+        say_overdue(err, name);
+    return is;
+}
+
+static void on_overdue(void *arg)
+{
+    struct look *look = arg;
+    struct docker *docker = look->docker;
+    struct sbx_error err;
+    look->timer = 0;
+    if (docker->engine.answered_ms <= look->asked_ms || docker->looks_overdue >= OVERDUE_MAX) {
+        look->timer =
+            docker->host->timer_start(docker->public, OVERDUE_AGAIN_MS * UINT64_C(1000), on_overdue, look);
+        return;
+    }
+    look->overdue = true;
+    docker->looks_asking--;
+    docker->looks_overdue++;
+    say_overdue(&err, look->name);
+    struct container *container = find(look);
+    if (!container || !container->overdue)
+        docker->host->log(docker->public, SBX_LOG_WARN, look->name,
+                          "%s: it is shown as last known until then", err.message);
+    if (container)
+        container->overdue = true;
+    look_done done = look->brief ? look->done : NULL;
+    if (done)
+        look->done = NULL;
+    if (done)
+        done(look->arg, &err, NULL);
+    ask_more(docker);
 }
 
 /* ---- asking ---- */
@@ -202,6 +283,8 @@ static void ask(struct look *look)
     look->next = docker->looks;
     docker->looks = look;
     docker->looks_asking++;
+    look->asked_ms = docker->host->now_ms();
+    look->timer = docker->host->timer_start(docker->public, OVERDUE_MS * UINT64_C(1000), on_overdue, look);
     struct engine_request request = {
         .method = "GET", .path = path, .timeout_ms = CALL_TIMEOUT_MS, .max_body = LOOK_MAX_BODY};
     look->call = engine_call(&docker->engine, &request, answered, look);
@@ -252,21 +335,33 @@ static struct look *find_queued(const struct docker *docker, const char *name)
     return look;
 }
 
-void look_at(struct docker *docker, const char *name, look_done done, void *arg)
+static void add(struct docker *docker, const char *name, bool brief, look_done done, void *arg)
 {
-    struct look *look = done ? NULL : find_queued(docker, name);
-    if (look) {
-        remember_flags(look);
-        return;
-    }
-    look = calloc(1, sizeof *look);
+    struct look *look = calloc(1, sizeof *look);
     if (!look || !(look->name = strdup(name)))
         abort();
     look->docker = docker;
+    look->brief = brief;
     look->done = done;
     look->arg = arg;
     remember_flags(look);
     queue(look);
+}
+
+void look_at(struct docker *docker, const char *name, look_done done, void *arg)
+{
+    struct look *queued = done ? NULL : find_queued(docker, name), *overdue = find_overdue(docker, name);
+    if (queued)
+        remember_flags(queued);
+    else if (!done && overdue)
+        overdue->again = true;
+    else
+        add(docker, name, false, done, arg);
+}
+
+void look_at_briefly(struct docker *docker, const char *name, look_done done, void *arg)
+{
+    add(docker, name, true, done, arg);
 }
 
 static void destroy_all(struct look *look)
@@ -285,6 +380,6 @@ void look_finish(struct docker *docker)
     destroy_all(docker->looks_queue);
     docker->looks = docker->looks_queue = NULL;
     docker->looks_end = NULL;
-    docker->looks_asking = 0;
+    docker->looks_asking = docker->looks_overdue = 0;
     ending_finish(docker);
 }

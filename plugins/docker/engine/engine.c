@@ -172,6 +172,7 @@ static void on_head(sbx_transfer transfer, int status, const char *const *header
     (void)transfer;
     struct engine_call *call = arg;
     call->status = status;
+    call->engine->answered_ms = call->engine->host->now_ms();
     for (; *headers; headers++) {
         const char *type = header_value(*headers, "Content-Type");
         const char *date = header_value(*headers, "Date");

@@ -16,6 +16,7 @@ struct engine {
     char *socket;                  /* path; NULL: TCP */
     char version[16];          /* spoken, "1.41": put in front of each path once engine_agree() was called */
     struct engine_call *calls; /* not answered yet */
+    uint64_t answered_ms;      /* host->now_ms() when it began its last answer; 0: it gave none */
     int64_t date_s; /* the engine's clock when it began its last answer, in seconds since 1970-01-01
                                 * UTC (RFC 9110, section 6.6.1); 0: it never said */
 };
