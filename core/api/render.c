@@ -48,6 +48,7 @@ static struct json_object *sandbox_value(const struct sandbox *sandbox)
     text_put(value, "created_at", text_time(sandbox->created_at_us));
     text_put(value, "backend", text_string(sandbox_backend_name(sandbox)));
     text_put(value, "status_detail", text_string(sandbox_status_detail(sandbox)));
+    text_put(value, "restart_count", json_object_new_int64(sandbox->restart_count));
     text_put(value, "error",
              failure ? render_error(&failure->error, failure->exit_code, failure->log_tail) : NULL);
     return value;

@@ -61,6 +61,22 @@ static struct json_object *work_hosts(const struct sandbox *sandbox)
     return hosts;
 }
 
+/* Of one that does not stay up clients are told so. */
+static const char *pod_status(enum sandbox_status status, const struct sandbox_failure *failure)
+{
+    bool loops = failure && strcmp(failure->error.code, SBX_CODE_CRASH_LOOP) == 0;
+    return loops ? "crashloopbackoff" : words[status].pod_status;
+}
+
+/* Of the last restart alone: of those before nothing is kept. */
+static struct json_object *restart_reasons(const struct sandbox *sandbox)
+{
+    struct json_object *reasons = json_object_new_array();
+    if (sandbox->loops && sandbox->failure)
+        text_push(reasons, text_string(sandbox->failure->error.message));
+    return reasons;
+}
+
 static struct json_object *value_of(const struct sandbox *sandbox, enum sandbox_status status)
 {
     const struct sandbox_failure *failure = status == SANDBOX_ERROR ? sandbox->failure : NULL;
@@ -75,10 +91,10 @@ static struct json_object *value_of(const struct sandbox *sandbox, enum sandbox_
     text_put(value, "url", text_string(runtime_url(sandbox)));
     text_put(value, "session_api_key", key ? text_string(sandbox->session_key) : NULL);
     text_put(value, "status", text_string(words[status].status));
-    text_put(value, "pod_status", text_string(words[status].pod_status));
+    text_put(value, "pod_status", text_string(pod_status(status, failure)));
     text_put(value, "status_detail", text_string(detail));
-    text_put(value, "restart_count", json_object_new_int(0)); /* nothing restarts by itself */
-    text_put(value, "restart_reasons", json_object_new_array());
+    text_put(value, "restart_count", json_object_new_int64(sandbox->restart_count));
+    text_put(value, "restart_reasons", restart_reasons(sandbox));
     text_put(value, "container_statuses", json_object_new_array());
     text_put(value, "events", json_object_new_array());
     text_put(value, "pod_logs", text_string(log_tail));

@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWNER_MAX = 255, URL_NAME_MAX = 63 };
+enum {
+    OWNER_MAX = 255,
+    URL_NAME_MAX = 63,
+    SIZE_WITH_RESTARTS = offsetof(struct sbx_observation, restart_count) + sizeof(uint32_t)
+};
 
 /* The copy: first it is measured (`at` is NULL), then it is written. */
 struct writer {
@@ -79,8 +83,7 @@ static bool has_flags(const struct sbx_observation *report)
 /* A plugin built against 1.1 counts none. */
 static uint32_t restart_count(const struct sbx_observation *report)
 {
-    size_t end = offsetof(struct sbx_observation, restart_count) + sizeof report->restart_count;
-    return report->size >= end ? report->restart_count : 0;
+    return report->size >= SIZE_WITH_RESTARTS ? report->restart_count : 0;
 }
 
 static uint32_t count_urls(const struct sbx_observation *report)
@@ -120,6 +123,13 @@ static const char *agent_url(const struct sbx_observation *report)
     return report->state == SBX_STATE_RUNNING && SBX_HAS(report, agent_url) ? report->agent_url : NULL;
 }
 
+/* Does it tell of an end? Before 1.2 what starts had none. */
+static bool has_ended(const struct sbx_observation *report)
+{
+    return report->state == SBX_STATE_ENDED ||
+           (report->state == SBX_STATE_STARTING && report->error && report->size >= SIZE_WITH_RESTARTS);
+}
+
 static const char *check(const struct sbx_observation *report)
 {
     if (report->state < SBX_STATE_STARTING || report->state > SBX_STATE_GONE)
@@ -128,7 +138,7 @@ static const char *check(const struct sbx_observation *report)
         return "its detail is over 4 KiB or not UTF-8";
     if (!fits(report->log_tail, OBSERVATION_MAX_TEXT))
         return "its log_tail is over 4 KiB";
-    if (report->state == SBX_STATE_ENDED && (report->exit_code < -1 || report->exit_code > 255))
+    if (has_ended(report) && (report->exit_code < -1 || report->exit_code > 255))
         return "its exit_code is not between -1 and 255";
     if (!is_text(report->owner, OWNER_MAX) || !is_text(report->spec_id, OBSERVATION_MAX_TEXT) ||
         !is_text(report->session_key, OWNER_MAX))
@@ -142,7 +152,7 @@ static const char *check(const struct sbx_observation *report)
 
 static struct sbx_observation *write_copy(struct writer *writer, const struct sbx_observation *report)
 {
-    bool over = report->state == SBX_STATE_ENDED || report->state == SBX_STATE_FAILED;
+    bool over = has_ended(report) || report->state == SBX_STATE_FAILED;
     uint32_t count = count_urls(report);
     struct sbx_observation *copy = (void *)add_bytes(writer, NULL, sizeof *copy);
     struct sbx_url *urls = count ? (void *)add_bytes(writer, report->urls, count * sizeof *urls) : NULL;
@@ -156,7 +166,7 @@ static struct sbx_observation *write_copy(struct writer *writer, const struct sb
         .detail = add_text(writer, report->detail),
         .urls = urls,
         .urls_count = count,
-        .exit_code = report->state == SBX_STATE_ENDED ? report->exit_code : -1,
+        .exit_code = has_ended(report) ? report->exit_code : -1,
         .error = error,
         .log_tail = over ? add_output(writer, report->log_tail) : NULL,
         .incarnation = report->incarnation,
@@ -166,7 +176,10 @@ static struct sbx_observation *write_copy(struct writer *writer, const struct sb
         .created_at_us = report->created_at_us > 0 ? report->created_at_us : 0,
         .agent_url = add_text(writer, agent_url(report)),
         .flags =
-            has_flags(report) ? report->flags & (SBX_OBSERVED_KEY | (over ? SBX_OBSERVED_UNUSED : 0)) : 0,
+            has_flags(report)
+                ? report->flags & (SBX_OBSERVED_KEY |
+                                   (over && report->state != SBX_STATE_STARTING ? SBX_OBSERVED_UNUSED : 0))
+                : 0,
         .restart_count = restart_count(report),
     };
     for (uint32_t i = 0; i < count; i++) {

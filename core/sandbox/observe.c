@@ -130,7 +130,9 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
         set_urls(sandbox, observation->urls, observation->urls_count, observation->agent_url);
     sandbox->unused = observation->flags & SBX_OBSERVED_UNUSED;
     keep_pause_reason(sandbox, before, (enum sbx_state)observation->state);
-    if (observation->state == SBX_STATE_ENDED || observation->state == SBX_STATE_FAILED)
+    sandbox->restart_count = observation->restart_count;
+    sandbox->loops = observation->state == SBX_STATE_STARTING && observation->error;
+    if (observation->state == SBX_STATE_ENDED || observation->state == SBX_STATE_FAILED || sandbox->loops)
         set_failure(sandbox, observation);
     else if (before == 0 || before == SBX_STATE_ENDED || before == SBX_STATE_FAILED)
         sandbox_set_failure(sandbox, NULL, -1, NULL);

@@ -91,6 +91,8 @@ struct sandbox {
     char *agent_url; /* where its health is asked, shown to nobody; NULL: the URL named AGENT_SERVER */
     struct sandbox_failure *failure; /* why it is, or last was, in ERROR; NULL: none */
     bool unused;                     /* nothing ever ran in it */
+    bool loops; /* it starts again after an end, which `failure` tells of, and has not stayed up */
+    uint32_t restart_count; /* by its technology, not by us */
 
     /* derived */
     enum sandbox_status status;

@@ -32,13 +32,14 @@ enum sbx_error_kind {
 /* The stable, documented codes that clients compare with. A backend may use others of its own, in
  * the same form: capital letters, digits and underscores, at most 31 of them.
  */
-#define SBX_CODE_IMAGE_NOT_FOUND "IMAGE_NOT_FOUND"         /* the image or template does not exist */
-#define SBX_CODE_COMMAND_NOT_FOUND "COMMAND_NOT_FOUND"     /* the program to run does not exist */
-#define SBX_CODE_EXITED "EXITED"                           /* ended by itself; see the exit code */
-#define SBX_CODE_OUT_OF_MEMORY "OUT_OF_MEMORY"             /* killed at its memory limit */
-#define SBX_CODE_HEALTH_TIMEOUT "HEALTH_TIMEOUT"           /* no healthy answer in startup_timeout */
-#define SBX_CODE_UNHEALTHY "UNHEALTHY"                     /* was running, stopped answering */
-#define SBX_CODE_PORTS_EXHAUSTED "PORTS_EXHAUSTED"         /* no free port in the range */
+#define SBX_CODE_IMAGE_NOT_FOUND "IMAGE_NOT_FOUND"     /* the image or template does not exist */
+#define SBX_CODE_COMMAND_NOT_FOUND "COMMAND_NOT_FOUND" /* the program to run does not exist */
+#define SBX_CODE_EXITED "EXITED"                       /* ended by itself; see the exit code */
+#define SBX_CODE_CRASH_LOOP "CRASH_LOOP"           /* ends again and again, and is started again each time */
+#define SBX_CODE_OUT_OF_MEMORY "OUT_OF_MEMORY"     /* killed at its memory limit */
+#define SBX_CODE_HEALTH_TIMEOUT "HEALTH_TIMEOUT"   /* no healthy answer in startup_timeout */
+#define SBX_CODE_UNHEALTHY "UNHEALTHY"             /* was running, stopped answering */
+#define SBX_CODE_PORTS_EXHAUSTED "PORTS_EXHAUSTED" /* no free port in the range */
 #define SBX_CODE_BACKEND_UNAVAILABLE "BACKEND_UNAVAILABLE" /* can't be reached */
 #define SBX_CODE_BACKEND_REFUSED "BACKEND_REFUSED"         /* said no, with its own words */
 #define SBX_CODE_BACKEND_TIMEOUT "BACKEND_TIMEOUT"         /* never ended the operation */

@@ -119,6 +119,7 @@ static void close_backend(struct sbx_backend *public)
     pull_finish(docker);
     start_log_finish(docker);
     logs_finish(docker);
+    restarts_finish(docker);
     watch_end(docker);
     table_finish(docker);
     engine_finish(&docker->engine);

@@ -4,7 +4,8 @@
  *   options/      what an operator may set: options.c and its parts
  *   engine/       the calls (engine.c), the event stream and whether the engine is there (watch.c)
  *   containers/   what is known of them: table.c, which are ours (ours.c), a full listing (list.c), one inspection
- *                 (look.c), why one ended (ending.c), what the host is told (report.c)
+ *                 (look.c), why one ended (ending.c), what does not stay up (restarts.c), what the host is told
+ *                 (report.c)
  *   images/       pulls and their progress, registries' credentials, whether there is such an image (image.c),
  *                 builds and pushes (build.c)
  *   operations/   start.c (its steps: make.c), act.c (pause, resume, stop), remove.c, and what a start asks of the
@@ -45,6 +46,9 @@ struct container {
     uint64_t killed_until_ns; /* on the engine's clock: after that the signal was survived; 0: never */
     bool died_alone;          /* an event said that it ended, and nobody had asked */
     bool missed;              /* an event came while it was busy: of after the operation's look, perhaps */
+    bool has_ended;           /* an event, or a look at it while it restarted, told of an end: */
+    int last_exit;            /* its exit code; -1: not known */
+    char *last_tail;          /* the output before it, where it was started again; NULL: none */
     struct ending *ending;    /* what is known of its end (ending.c); NULL: nothing */
 };
 
@@ -126,6 +130,15 @@ bool ending_is_known(const struct container *container);
 void ending_sweep(struct docker *docker, char (*ids)[ENGINE_ID_SIZE], size_t count);
 void ending_drop(struct container *container); /* this instance forgets, the store does not */
 void ending_finish(struct docker *docker);     /* in close(), by look_finish() */
+
+/* ---- restarts.c: what the engine starts again by itself (a restart policy) ---- */
+
+/* Has it ended, to be started again, or was it and has not stayed up since? Then it is not RUNNING. */
+bool restarts_unsettled(const struct docker *docker, const struct container *container);
+/* After a look at it, whose report was given: has it looked at again once it has stayed up, and the end of its output
+ * reported where it ended. */
+void restarts_follow(struct docker *docker, struct container *container);
+void restarts_finish(struct docker *docker); /* in close() */
 
 /* ---- report.c ---- */
 
@@ -232,13 +245,14 @@ struct docker {
     struct start_log *start_logs;
     uint64_t listings_begun;
     uint64_t looks_begun;
-    struct look *looks;        /* that were asked for, or wait for the ending of what they found */
-    struct look *looks_queue;  /* that wait for their turn, first to last */
-    struct look **looks_end;   /* where the next one of the queue goes; NULL: it was never used */
-    unsigned looks_asking;     /* without an answer yet, and not overdue */
-    unsigned looks_overdue;    /* likewise */
-    struct inquiry *inquiries; /* ending.c */
-    char *instance_id;         /* of the daemon's state; NULL: an older daemon, which has none */
+    struct look *looks;             /* that were asked for, or wait for the ending of what they found */
+    struct look *looks_queue;       /* that wait for their turn, first to last */
+    struct look **looks_end;        /* where the next one of the queue goes; NULL: it was never used */
+    unsigned looks_asking;          /* without an answer yet, and not overdue */
+    unsigned looks_overdue;         /* likewise */
+    struct inquiry *inquiries;      /* ending.c */
+    struct restarting *restartings; /* restarts.c */
+    char *instance_id;              /* of the daemon's state; NULL: an older daemon, which has none */
     struct other_instance {
         char id[64];
         bool runs;

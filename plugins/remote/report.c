@@ -104,11 +104,13 @@ void report_runtime(struct remote *remote, struct sandbox *sandbox, const struct
     struct urls urls = {.count = 0};
     struct sbx_error error;
     char detail[DETAIL_SIZE];
+    int64_t restarts = runtime->restart_count;
     remember(sandbox, runtime->runtime_id);
     sandbox->cut_ms = 0;
     struct sbx_observation observation = observe(sandbox, runtime->state);
     observation.detail = one_line(detail, sizeof detail, runtime->detail);
     observation.incarnation = runtime_incarnation(runtime);
+    observation.restart_count = restarts > 0 && restarts < UINT32_MAX ? (uint32_t)restarts : 0;
     observation.session_key = runtime->key;
     observation.flags = runtime->key ? SBX_OBSERVED_KEY : 0;
     if (runtime->state != SBX_STATE_STARTING) {

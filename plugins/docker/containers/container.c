@@ -313,6 +313,8 @@ int facts_from_inspect(struct facts *facts, const struct sbx_json_api *json, con
     facts->tty = json->boolean(json->get(config, "Tty"), 0) != 0;
     int64_t memory = json->integer(json->get(json->get(inspect, "HostConfig"), "Memory"), 0);
     facts->memory_limit = memory > 0 ? (uint64_t)memory : 0;
+    int64_t restarts = json->integer(json->get(inspect, "RestartCount"), 0);
+    facts->restart_count = restarts > 0 && restarts < UINT32_MAX ? (uint32_t)restarts : 0;
     facts->run = run_of(json, inspect);
     return 0;
 }

@@ -58,6 +58,7 @@ struct facts {
     uint64_t started_at_ns;  /* since 1970-01-01 UTC; 0: never */
     uint64_t finished_at_ns; /* 0: never */
     int32_t exit_code;       /* 0 to 255; -1: not known */
+    uint32_t restart_count;  /* by the engine itself since somebody last started it */
     bool out_of_memory;
     bool tty; /* its log has no frames (logs.c) */
     bool host_network;

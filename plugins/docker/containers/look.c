@@ -144,6 +144,14 @@ static struct container *apply(struct look *look, struct facts *facts)
     facts_finish(&container->facts);
     container->facts = *facts;
     container->applied = look->number;
+    if (facts->state == CONTAINER_RESTARTING) {
+        container->has_ended = true;
+        container->last_exit = facts->exit_code;
+    } else if (!same || facts->restart_count == 0) {
+        container->has_ended = false;
+        free(container->last_tail);
+        container->last_tail = NULL;
+    }
     container->overdue = false;
     container->seen_alive = alive || (same && container->seen_alive);
     return container;
@@ -181,6 +189,7 @@ static void found(struct look *look, struct facts *facts)
         ending_report(docker, container, ended, look);
     } else {
         report_container(docker, container);
+        restarts_follow(docker, container);
         finish(look, NULL, container);
     }
 }

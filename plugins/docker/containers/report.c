@@ -152,6 +152,7 @@ static struct sbx_observation observe(const struct container *container, enum sb
         .state = state,
         .sandbox_id = container->name,
         .exit_code = -1,
+        .restart_count = facts->restart_count,
         .incarnation = facts->started_at_ns,
         .owner = facts->owner,
         .spec_id = facts->spec_id,
@@ -214,8 +215,37 @@ void report_unread(struct docker *docker, const struct container *container, con
     report(docker, &observation);
 }
 
+/* Its end is what clients see if it never stays up. One incarnation: its runs are not watched each by itself. */
+static void report_restarting(struct docker *docker, const struct container *container)
+{
+    char detail[160], code[48] = "";
+    struct sbx_error error;
+    struct sbx_observation observation = observe(container, SBX_STATE_STARTING);
+    if (container->has_ended && container->last_exit >= 0) {
+        observation.exit_code = container->last_exit;
+        snprintf(code, sizeof code, ", the last time with exit code %d", container->last_exit);
+    }
+    snprintf(detail, sizeof detail,
+             "its program has ended%s, and the engine starts it again (%u times so far)", code,
+             (unsigned)container->facts.restart_count);
+    failure_set(
+        &error, SBX_ERR_REFUSED, SBX_CODE_CRASH_LOOP,
+        "its program does not stay up: it has ended%s, and its restart policy had the engine start it again "
+        "%u times",
+        code, (unsigned)container->facts.restart_count);
+    observation.detail = detail;
+    observation.error = &error;
+    observation.log_tail = container->last_tail;
+    observation.incarnation = 0;
+    report(docker, &observation);
+}
+
 void report_container(struct docker *docker, const struct container *container)
 {
+    if (restarts_unsettled(docker, container)) {
+        report_restarting(docker, container);
+        return;
+    }
     struct sbx_observation observation = observe(container, SBX_STATE_STARTING);
     switch (container->facts.state) {
     case CONTAINER_RUNNING: report_reachable(docker, container, SBX_STATE_RUNNING); return;
@@ -224,7 +254,7 @@ void report_container(struct docker *docker, const struct container *container)
     case CONTAINER_DEAD:
     case CONTAINER_UNKNOWN: report_broken(docker, container); return;
     case CONTAINER_CREATED: observation.detail = "its container is made, and not started yet"; break;
-    case CONTAINER_RESTARTING: observation.detail = "the engine restarts its container"; break;
+    case CONTAINER_RESTARTING:     /* is never settled */
     case CONTAINER_EXITED: return; /* ending.c knows how */
     }
     report(docker, &observation);

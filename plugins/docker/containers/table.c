@@ -49,6 +49,7 @@ struct container *table_add(struct docker *docker, const char *name)
 static void destroy(struct container *container)
 {
     ending_drop(container);
+    free(container->last_tail);
     facts_finish(&container->facts);
     free(container->name);
     free(container);

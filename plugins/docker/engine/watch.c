@@ -234,6 +234,8 @@ static void note(struct docker *docker, struct container *container, const struc
         container->killed_until_ns = 0;
         break;
     case EVENT_DIE:
+        container->has_ended = true;
+        container->last_exit = event->exit_code;
         if (!ending_was_asked_for(container, event->time_ns)) {
             container->killed = false;
             container->died_alone = true;

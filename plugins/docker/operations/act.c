@@ -147,7 +147,10 @@ static enum deed deed_of(const struct acting *acting, const struct container *co
     case CONTAINER_RESTARTING:
         if (acting->verb == VERB_RESUME)
             return DEED_NONE;
-        return acting->verb == VERB_PAUSE && freezes ? DEED_PAUSE : DEED_HALT;
+        /* What is between two runs can't be frozen. */
+        return acting->verb == VERB_PAUSE && freezes && container->facts.state == CONTAINER_RUNNING
+                   ? DEED_PAUSE
+                   : DEED_HALT;
     case CONTAINER_PAUSED:
         if (acting->verb == VERB_RESUME)
             return DEED_UNPAUSE;

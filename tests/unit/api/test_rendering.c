@@ -32,7 +32,7 @@ static void a_running_sandbox_has_all_its_fields(void **state)
                       "\"status\":\"RUNNING\",\"session_api_key\":\"key-of-s1\","
                       "\"exposed_urls\":[{\"name\":\"AGENT_SERVER\",\"url\":\"http://127.0.0.1:8000\","
                       "\"port\":8000}],\"created_at\":\"2026-01-02T03:04:05.678901Z\",\"backend\":\"local\","
-                      "\"status_detail\":null,\"error\":null}");
+                      "\"status_detail\":null,\"restart_count\":0,\"error\":null}");
     front_free(&request);
 }
 
