@@ -35,9 +35,9 @@ static const struct option all[] = {
      .number = 15000},
     {"max_in_flight", OPTION_INTEGER, AT(max_in_flight), .min = 1, .max = 256, .number = 16},
     {"timeout", OPTION_DURATION, AT(timeout_ms), .min = 100, .max = 600000, .number = 15000},
-    {"run_as_user", OPTION_INTEGER, AT(run_as_user), .max = INT32_MAX, .number = 1000},
-    {"run_as_group", OPTION_INTEGER, AT(run_as_group), .max = INT32_MAX, .number = 1000},
-    {"fs_group", OPTION_INTEGER, AT(fs_group), .max = INT32_MAX, .number = 1000},
+    {"run_as_user", OPTION_INTEGER, AT(run_as_user), .max = INT32_MAX, .number = 10001},
+    {"run_as_group", OPTION_INTEGER, AT(run_as_group), .max = INT32_MAX, .number = 10001},
+    {"fs_group", OPTION_INTEGER, AT(fs_group), .max = INT32_MAX, .number = 10001},
     {.name = "tls", .type = OPTION_MAPPING, .nested = &tls_table},
     {.name = "on_shutdown", .type = OPTION_OTHER},
 };

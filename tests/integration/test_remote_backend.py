@@ -67,8 +67,8 @@ def test_a_life_is_what_the_protocol_says(api, make_remote):
         "image": "image:1", "command": ["agent", "--port", "60000"], "working_dir": "/work space",
         "environment": {"A": "b",
                         "OH_WEBHOOKS_0_BASE_URL": f"http://sandboxes.example.com/api/v1/webhooks/{sandbox['id']}"},
-        "session_id": sandbox["id"], "resource_factor": 2, "run_as_user": 1000, "run_as_group": 1000,
-        "fs_group": 1000, "runtime_class": "sysbox-runc"}]
+        "session_id": sandbox["id"], "resource_factor": 2, "run_as_user": 10001, "run_as_group": 10001,
+        "fs_group": 10001, "runtime_class": "sysbox-runc"}]
     api.set_ready(sandbox["id"])
     sandbox = remote.wait_status(sandbox["id"], "RUNNING")
     runtime = api.runtimes[sandbox["id"]]

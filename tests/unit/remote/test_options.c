@@ -62,9 +62,9 @@ static void only_the_url_is_needed(void **state)
     assert_int_equal(options.polling_interval_ms, 15000);
     assert_int_equal(options.timeout_ms, 15000);
     assert_int_equal(options.max_in_flight, 16);
-    assert_int_equal(options.run_as_user, 1000);
-    assert_int_equal(options.run_as_group, 1000);
-    assert_int_equal(options.fs_group, 1000);
+    assert_int_equal(options.run_as_user, 10001);
+    assert_int_equal(options.run_as_group, 10001);
+    assert_int_equal(options.fs_group, 10001);
     assert_int_equal(options.on_shutdown, SBX_SHUTDOWN_KEEP);
     assert_null(options.webhook_base);
     options_finish(&options);
