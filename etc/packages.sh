@@ -7,6 +7,8 @@ TEST_PACKAGES="libcmocka-dev clang clang-format clang-tidy llvm binutils procps 
     util-linux python3 python3-pytest"
 # The docker backend's tests start an engine of their own, and a registry.
 DOCKER_TEST_PACKAGES="docker.io docker-registry iptables iproute2"
+# The tests of the published clients make a Debian 13, whose Python is new enough for these.
+CLIENT_TEST_PACKAGES="mmdebstrap debian-archive-keyring"
 BENCH_PACKAGES="nginx-light wrk"
 
 as_root() {

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# tests/run.sh: installs what the tests need, builds, and runs all of them. About thirteen minutes on two cores.
+# tests/run.sh: installs what the tests need, builds, and runs all of them. About a quarter of an hour on two cores.
 #
 #   build/       the normal build: unit and integration tests, lints (clang-tidy among them)
 #   build-asan/  the whole suite again under AddressSanitizer, leaks included, and UndefinedBehaviorSanitizer
 #   build-tsan/  what runs on threads, under ThreadSanitizer
 #   build-fuzz/  each fuzz target over its corpus and then on its own: FUZZ_SECONDS (60) shared by all of them
+#   clients      the published packages against the normal build: tests/clients/README.md
 #
 # The docker backend's tests run on an engine of their own, which they start and end themselves; where that can't be,
 # they count as skipped, and each says why.
 #
-# Ends with a line that counts the tests of all four, and with 0 only when none failed. It goes on after a
+# Ends with a line that counts the tests of all five, and with 0 only when none failed. It goes on after a
 # failure, so that one run tells everything.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -117,6 +118,29 @@ install_servers() (
     install_packages $wanted || echo "Not installed, so that tests are skipped: $wanted"
 )
 
+# The published packages, with the normal build. One test where they can't be had: skipped, with the reason.
+clients() {
+    local report=$PWD/build/clients.xml totals
+    say "Testing the published clients"
+    command -v mmdebstrap >/dev/null || [ "$(id -u)" -ne 0 ] ||
+        install_packages $CLIENT_TEST_PACKAGES || echo "Not installed: $CLIENT_TEST_PACKAGES"
+    rm -f "$report"
+    SANDBOXD_BUILD=$PWD/build timeout 1500 tests/clients/run.sh --junitxml="$report" tests/clients
+    if [ $? -eq 77 ] && [ ! -f "$report" ]; then
+        count clients 0 0 1
+        return
+    fi
+    # pytest counts them in the element around all.
+    number() { sed -nE "s/.*<testsuite [^>]*$1=\"([0-9]+)\".*/\1/p" "$report" 2>/dev/null; }
+    totals=$(number tests)
+    if [ -z "$totals" ]; then
+        count clients 0 1 0
+    else
+        local bad=$(($(number errors) + $(number failures))) left=$(number skipped)
+        count clients $((totals - bad - left)) "$bad" "$left"
+    fi
+}
+
 say "Packages"
 # shellcheck disable=SC2086 # one word a package
 install_packages $BUILD_PACKAGES $TEST_PACKAGES && install_clang_runtime || exit 1
@@ -124,6 +148,7 @@ install_servers
 
 if build build -DSANDBOXD_TESTS=ON; then
     test_in build
+    clients
 fi
 
 # The lints look at the sources, and have had their turn.
