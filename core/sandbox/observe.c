@@ -148,6 +148,19 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
         service_tell_running(sandbox->service);
 }
 
+/* Who made it named it by its own name for it, behind the prefix of its backend: that is its session, as if it had been
+ * started under it here. */
+static void name_session(struct sandbox *sandbox)
+{
+    const struct backend *backend = sandbox->home->backend;
+    const char *prefix = backend ? backend_id_prefix(backend) : "";
+    size_t len = strlen(prefix);
+    if (len == 0 || strncmp(sandbox->id, prefix, len) != 0 || sandbox->id[len] == '\0')
+        return;
+    if (!table_find_session(&sandbox->service->table, sandbox->owner->name, sandbox->id + len))
+        table_set_session(sandbox, sandbox->id + len);
+}
+
 /* Somebody else made it, or our record of it was lost. */
 static struct sandbox *adopt(struct service *service, struct home *home,
                              const struct sbx_observation *observation)
@@ -160,6 +173,7 @@ static struct sandbox *adopt(struct service *service, struct home *home,
     sandbox->created_at_us = observation->created_at_us > 0 ? observation->created_at_us : clock_wall_us();
     sandbox->sequence = table_sequence_of(&service->table, sandbox->created_at_us);
     table_set_key(&service->table, sandbox, observation->session_key);
+    name_session(sandbox);
     table_show(&service->table, sandbox);
     service->stats.adopted++;
     service_log(LOG_INFO, sandbox, "found on its backend without a record of ours, and adopted");

@@ -294,16 +294,24 @@ static void make_way(struct sandbox *sandbox)
     sandbox_refresh(sandbox);
 }
 
+/* The viewer's own; else, for those who may act on everything, what somebody else made under that name. */
+static struct sandbox *find_session(const struct service *service, const struct viewer *viewer,
+                                    const char *session_id)
+{
+    struct sandbox *own = table_find_session(&service->table, viewer->user, session_id);
+    if (own && !own->deleting)
+        return own;
+    struct sandbox *made = viewer->everything ? table_find_session(&service->table, NULL, session_id) : NULL;
+    return made && made->adopted && !made->deleting ? made : NULL;
+}
+
 struct sandbox_wait *service_start_session(struct service *service, struct config *config,
                                            const struct viewer *viewer, const struct service_session *session,
                                            service_done done, void *arg, struct sbx_error *err)
 {
     if (check_serving(service, err) < 0)
         return NULL;
-    struct sandbox *before =
-        session->session_id ? table_find_session(&service->table, viewer->user, session->session_id) : NULL;
-    if (before && before->deleting)
-        before = NULL;
+    struct sandbox *before = session->session_id ? find_session(service, viewer, session->session_id) : NULL;
     if (before && !is_over(before))
         return attach(before, viewer, done, arg, err);
     struct home *home = home_get(service, session->backend);

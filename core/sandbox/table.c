@@ -287,7 +287,8 @@ struct sandbox *table_find_session(const struct table *table, const char *owner,
     if (sandbox || !whose)
         return sandbox;
     sandbox = map_get(&table->by_id, session_id);
-    return sandbox && sandbox->owner == whose && !sandbox->session_id ? sandbox : NULL;
+    bool by_id = sandbox && (!sandbox->session_id || sandbox->adopted);
+    return by_id && sandbox->owner == whose ? sandbox : NULL;
 }
 
 /* ---- readers ---- */

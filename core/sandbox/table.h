@@ -51,7 +51,7 @@ int64_t table_sequence_of(const struct table *table, int64_t created_at_us);
 /* All of them, hidden or not. */
 struct sandbox *table_find(const struct table *table, const char *id);
 struct sandbox *table_next(const struct table *table, size_t *position);
-/* Of that owner alone. One that has no session is found by its id. */
+/* Of that owner alone. One that has no session, or was made by somebody else, is found by its id. */
 struct sandbox *table_find_session(const struct table *table, const char *owner, const char *session_id);
 
 /* ---- readers: nothing that is hidden ---- */

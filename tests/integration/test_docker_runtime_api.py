@@ -152,6 +152,44 @@ def test_a_session_whose_program_could_never_run_is_started_anew(docker, engine)
     wait_until(lambda: len(engine.containers(docker.prefix)) == 1, what="the first one's container to be removed")
 
 
+@pytest.mark.parametrize("keys", [False, True])
+def test_a_container_is_attached_by_the_clients_own_name(docker, engine, keys):
+    """As the program made it that ran before this daemon: named after its conversation."""
+    admin, user = ({"X-API-Key": f"{name}-secret-key-000001"} for name in ("ops", "ann")) if keys else ({}, {})
+    if keys:
+        docker.config["auth"] = {"keys": [{"user": "ops", "key": admin["X-API-Key"], "role": "admin"},
+                                          {"user": "ann", "key": user["X-API-Key"]}]}
+        docker.finish_headers = admin
+        docker.write()
+    name = docker.prefix + "conv-1"
+    engine.run(name, Env=["OH_SESSION_API_KEYS_0=of-the-client"], ExposedPorts={"8000/tcp": {}}, HostConfig={
+        "PortBindings": {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}})
+    docker.start()
+
+    def seen():
+        return docker.get("/runtime-api/sessions/conv-1", headers=admin).json()
+
+    def is_running():
+        wait_until(lambda: seen()["status"] == "running", what=f"running, and not {seen()}")
+        assert (seen()["runtime_id"], seen()["session_id"]) == (name, "conv-1")
+        assert seen()["session_api_key"] == "of-the-client" and ask(seen()["url"], "/alive") is not None
+        assert docker.get(f"/runtime-api/sessions/{name}", headers=admin).json()["runtime_id"] == name
+        assert engine.containers(docker.prefix) == [name]
+    is_running()
+    body = json.dumps({"image": AGENT_IMAGE, "session_id": "conv-1", "command": "/sandbox-agent --port 60000"})
+    for how, query, status in (("stop", "?t=1", "paused"), ("kill", "", "paused")):
+        engine.do(name, how, query)
+        wait_until(lambda s=status: seen()["status"] == s)
+        docker.restart()
+        response = docker.post("/runtime-api/start", body=body, headers=admin, timeout=15 * SLOWER)
+        assert response.status == 200 and response.json()["runtime_id"] == name, response
+        is_running()
+    if keys:  # to a user it is nobody's
+        assert docker.get("/runtime-api/sessions/conv-1", headers=user).status == 404
+        response = docker.post("/runtime-api/start", body=body, headers=user, timeout=15 * SLOWER)
+        assert response.status == 200 and response.json()["runtime_id"] != name, response
+
+
 def test_images_exist_here_or_in_their_registry(docker, engine, registry):
     there = registry.publish(engine, "there")
     docker.start()
