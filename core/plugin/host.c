@@ -120,6 +120,25 @@ static void on_shutdown_scope(struct sbx_backend *abi, enum sbx_shutdown_scope s
         backend->shutdown_scope = scope;
 }
 
+static void default_spec(struct sbx_backend *abi, const char *spec_json)
+{
+    struct backend *backend = host_enter(abi, "default_spec");
+    if (!backend)
+        return;
+    size_t len = spec_json ? strlen(spec_json) : 0;
+    struct sbx_json *spec = len > 0 ? json_table()->parse(spec_json, len, NULL) : NULL;
+    const char *id = json_table()->string(json_table()->get(spec, "id"), "");
+    if (backend->opened || !*id) {
+        instance_complain(backend, NULL,
+                          "default_spec() is called outside of open(), or with no spec; ignored");
+    } else {
+        free(backend->default_spec);
+        if (!(backend->default_spec = strdup(spec_json)))
+            abort();
+    }
+    json_table()->free(spec);
+}
+
 static void id_prefix(struct sbx_backend *abi, const char *prefix)
 {
     struct backend *backend = host_enter(abi, "id_prefix");
@@ -272,6 +291,7 @@ const struct sbx_host *host_table(void)
         .instance_alive = instance_alive,
         .health_check = health_check,
         .on_shutdown_scope = on_shutdown_scope,
+        .default_spec = default_spec,
     };
     if (!table.json)
         table.json = json_table();

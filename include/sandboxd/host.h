@@ -326,6 +326,10 @@ struct sbx_host {
     /* Which sandboxes the on_shutdown() of a backend reaches; SBX_SCOPE_OWN where it is not called. */
     void (*on_shutdown_scope)(struct sbx_backend *backend, enum sbx_shutdown_scope scope);
 
+    /* In open() only: the default spec of this backend, where an option decides it; as default_spec_json of struct
+     * sbx_plugin, and counts in its place. A copy is kept. */
+    void (*default_spec)(struct sbx_backend *backend, const char *spec_json);
+
     /* 1.2 ends here */
 };
 

@@ -10,13 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A confirm() that waits for a look at its container. */
-struct confirmation {
-    struct confirmation *next; /* docker->confirmations */
-    struct docker *docker;
-    sbx_op op; /* 0: given up */
-};
-
 static struct docker *self_of(const struct sbx_backend *backend)
 {
     return backend->self;
@@ -51,6 +44,18 @@ static void host_looked_for(void *arg)
         if (container->facts.state == CONTAINER_RUNNING)
             report_container(docker, container);
 }
+
+/* ---- the default spec of `profile: runtime` ---- */
+
+/* The image of the older runtime, started as its app server starts it: its program, the port, the folder of the
+ * workspace, the plugins and the user. */
+static const char runtime_spec[] =
+    "{\"id\":\"ghcr.io/openhands/runtime:latest-nikolaik\",\"command\":["
+    "\"/openhands/micromamba/bin/micromamba\",\"run\",\"-n\",\"openhands\",\"poetry\",\"run\","
+    "\"python\",\"-u\",\"-m\",\"openhands.runtime.action_execution_server\",\"{port}\","
+    "\"--working-dir\",\"/workspace\",\"--plugins\",\"agent_skills\",\"jupyter\",\"vscode\","
+    "\"--username\",\"openhands\",\"--user-id\",\"1000\",\"--no-enable-browser\"],"
+    "\"initial_env\":{},\"working_dir\":\"/openhands/code/\"}";
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
@@ -91,6 +96,10 @@ static void open_backend(struct sbx_backend *public, const struct sbx_backend_co
     public->self = docker;
     engine_init(&docker->engine, public, &docker->options);
     host->id_prefix(public, docker->options.container_name_prefix);
+    if (docker->options.profile == PROFILE_RUNTIME && SBX_HAS(host, default_spec))
+        host->default_spec(public, runtime_spec);
+    if (docker->options.profile == PROFILE_RUNTIME && SBX_HAS(host, health_check))
+        host->health_check(public, "/alive", "{\"status\":\"ok\"}");
     host->on_shutdown(public, docker->options.on_shutdown);
     if (SBX_HAS(host, on_shutdown_scope))
         host->on_shutdown_scope(public, docker->options.shutdown_scope);
@@ -112,10 +121,7 @@ static void close_backend(struct sbx_backend *public)
     struct docker *docker = self_of(public);
     look_finish(docker);
     list_finish(docker);
-    for (struct confirmation *confirmation; (confirmation = docker->confirmations);) {
-        docker->confirmations = confirmation->next;
-        free(confirmation);
-    }
+    confirm_finish(docker);
     pull_finish(docker);
     start_log_finish(docker);
     logs_finish(docker);
@@ -191,66 +197,9 @@ static void stream_ready(struct sbx_backend *public, sbx_op op)
     build_ready(self_of(public), op);
 }
 
-/* ---- confirm --------------------------------------------------------------------------------- */
-
-static void confirm_end(struct docker *docker, const struct sbx_error *why_not,
-                        const struct container *container, sbx_op op)
-{
-    struct sbx_error error;
-    if (!why_not && (!container || container->facts.state != CONTAINER_RUNNING)) {
-        failure_set(&error, SBX_ERR_CONFLICT, "NOT_RUNNING",
-                    "its container does not run: what answered on its port is another program");
-        why_not = &error;
-    }
-    if (!why_not)
-        start_log_end(docker, container->name);
-    docker->host->complete(docker->public, op, why_not);
-}
-
-static void confirm_looked(void *arg, const struct sbx_error *err, struct container *container)
-{
-    struct confirmation *confirmation = arg;
-    struct docker *docker = confirmation->docker;
-    struct confirmation **at = &docker->confirmations;
-    while (*at != confirmation)
-        at = &(*at)->next;
-    *at = confirmation->next;
-    if (confirmation->op)
-        confirm_end(docker, err, container, confirmation->op);
-    free(confirmation);
-}
-
-/* The engine holds a published port itself, so who answers there is the container. On the host's network anybody
- * may have taken the port, and the container have ended for it: the event of that may still be on its way. */
 static void confirm(struct sbx_backend *public, const char *id, sbx_op op)
 {
-    struct docker *docker = self_of(public);
-    const struct container *container = table_find(docker, id);
-    if (!container || !container->facts.host_network) {
-        confirm_end(docker, NULL, container, op);
-        return;
-    }
-    struct confirmation *confirmation = calloc(1, sizeof *confirmation);
-    if (!confirmation)
-        abort();
-    *confirmation = (struct confirmation){.next = docker->confirmations, .docker = docker, .op = op};
-    docker->confirmations = confirmation;
-    look_at(docker, id, confirm_looked, confirmation);
-}
-
-static void confirm_cancel(struct docker *docker, sbx_op op)
-{
-    for (struct confirmation *confirmation = docker->confirmations; confirmation;
-         confirmation = confirmation->next) {
-        if (confirmation->op != op)
-            continue;
-        confirmation->op = 0;
-        struct sbx_error error;
-        failure_set(&error, SBX_ERR_CANCELLED, SBX_CODE_BACKEND_TIMEOUT,
-                    "it was given up before the engine had said whether the container runs");
-        docker->host->complete(docker->public, op, &error);
-        return;
-    }
+    confirm_begin(self_of(public), id, op);
 }
 
 /* ---- describe -------------------------------------------------------------------------------- */

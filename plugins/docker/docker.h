@@ -8,7 +8,7 @@
  *                 (report.c)
  *   images/       pulls and their progress, registries' credentials, whether there is such an image (image.c),
  *                 builds and pushes (build.c)
- *   operations/   start.c (its steps: make.c), act.c (pause, resume, stop), remove.c, and what a start asks of the
+ *   operations/   start.c (its steps: make.c), confirm.c, act.c (pause, resume, stop), remove.c, and what a start asks of the
  *                 engine: create.c, overlay.c, ports.c
  *   output/       logs.c, and a sandbox's output while it starts (start_log.c)
  *
@@ -144,6 +144,8 @@ void restarts_finish(struct docker *docker); /* in close() */
 
 void report_container(struct docker *docker, const struct container *container); /* any state but an end */
 void report_gone(struct docker *docker, const char *name);
+/* Where this daemon reaches the program of one that publishes VS Code's port; false: none of both, or too long. */
+bool report_agent_url(struct docker *docker, const struct facts *facts, char *to, size_t size);
 /* FAILED: it is there, and the engine does not say how (`why`). Of the facts only those of a listing are used. */
 void report_unread(struct docker *docker, const struct container *container, const struct sbx_error *why);
 /* STARTING with a sentence on what it waits for, and where it will be. Of the facts its name, ports, names, session key
@@ -196,6 +198,12 @@ void image_cancel(struct docker *docker, sbx_op op);
 void build_begin(struct docker *docker, const struct sbx_build *build, sbx_op op);
 void build_ready(struct docker *docker, sbx_op op);
 void build_cancel(struct docker *docker, sbx_op op);
+
+/* ---- confirm.c: did its own program answer? And under `profile: runtime`, what is VS Code's token? ---- */
+
+void confirm_begin(struct docker *docker, const char *sandbox_id, sbx_op op);
+void confirm_cancel(struct docker *docker, sbx_op op);
+void confirm_finish(struct docker *docker); /* in close() */
 
 /* ---- operation.c, start.c, act.c, remove.c, logs.c ---- */
 
@@ -260,7 +268,7 @@ struct docker {
     } other;               /* that was asked for last */
     bool quiesced;
     sbx_op opening;                     /* open() in flight */
-    struct confirmation *confirmations; /* confirm() in flight (docker.c) */
+    struct confirmation *confirmations; /* confirm() in flight */
     bool host_found;                    /* on the pool: host.docker.internal has an address */
     bool inside_container; /* the daemon itself: what it asks of "localhost" is at host.docker.internal */
 };

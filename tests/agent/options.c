@@ -35,6 +35,8 @@ enum flag {
     FLAG_FORK_AWAY,
     FLAG_IGNORE_TERM,
     FLAG_HANG,
+    FLAG_PLUGINS,
+    FLAG_WORKING_DIR,
     FLAG_HELP
 };
 
@@ -51,6 +53,8 @@ static const struct option flags[] = {
     {"fork-away", no_argument, NULL, FLAG_FORK_AWAY},
     {"ignore-term", no_argument, NULL, FLAG_IGNORE_TERM},
     {"hang-health", no_argument, NULL, FLAG_HANG},
+    {"plugins", no_argument, NULL, FLAG_PLUGINS},
+    {"working-dir", required_argument, NULL, FLAG_WORKING_DIR},
     {"help", no_argument, NULL, FLAG_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -72,6 +76,7 @@ void agent_options_read(struct agent_options *options, int argc, char **argv)
     enum { DAY_MS = 24 * 60 * 60 * 1000 };
     *options = (struct agent_options){0};
     int fixed_port = 0, index = 0;
+    bool plugins = false;
     for (int flag; (flag = getopt_long(argc, argv, "", flags, &index)) != -1;) {
         const char *name = flags[index].name;
         switch (flag) {
@@ -87,13 +92,15 @@ void agent_options_read(struct agent_options *options, int argc, char **argv)
         case FLAG_FORK_AWAY: options->fork_away = true; break;
         case FLAG_IGNORE_TERM: options->ignore_term = true; break;
         case FLAG_HANG: options->hang = true; break;
+        case FLAG_PLUGINS: plugins = true; break;
+        case FLAG_WORKING_DIR: break;
         case FLAG_HELP: fputs(usage, stdout); exit(0);
         default: fputs(usage, stderr); exit(2);
         }
     }
     if (fixed_port != 0)
         options->port = fixed_port;
-    if (options->port == 0 || optind != argc) {
+    if (options->port == 0 || (optind != argc && !plugins)) {
         fputs(usage, stderr);
         exit(2);
     }

@@ -2,8 +2,10 @@
 
 import json
 import re
+import json
 import socket
 import threading
+import urllib.parse
 
 import pytest
 
@@ -238,14 +240,21 @@ def test_gpus_platform_and_runtime_reach_the_engine(make_docker, proxy, engine):
     assert proxy.matching(r"^POST /containers/create\?.*platform=linux%2Famd64")
 
 
-def test_the_runtime_profile(make_docker, engine):
+def make_runtime(make_docker, *plugins, **options):
+    """A daemon with `profile: runtime`, whose image does as the runtime's program does."""
     docker = make_docker()
-    docker.options.update(profile="runtime")
+    docker.options.update(profile="runtime", **options)
     del docker.options["exposed_ports"]
-    docker.backend["health_check_path"] = "/alive"
-    docker.config["specs"] = [docker.spec("agent", command=["/sandbox-agent", "--port", "{port}"])]
+    words = ["/sandbox-agent", "--port", "{port}", "--working-dir", "/workspace", "--plugins", *plugins]
+    docker.config["specs"] = [docker.spec("agent", command=words)]
+    docker.config["runtime_api"] = {"enabled": True}
     docker.write()
-    docker.start()
+    return docker
+
+
+def test_the_runtime_profile(make_docker, engine):
+    vscode_port = free_port()
+    docker = make_runtime(make_docker, "agent_skills", "vscode", vscode_port=vscode_port).start()
     sandbox = docker.start_sandbox()
     made = engine.inspect(sandbox["id"])
     env = env_of(made)
@@ -254,7 +263,64 @@ def test_the_runtime_profile(make_docker, engine):
     for name in "port", "VSCODE_PORT", "APP_PORT_1", "APP_PORT_2":
         assert ports[f"{env[name]}/tcp"][0]["HostPort"] == env[name], "the same inside and outside"
     assert len({env[name] for name in ("port", "VSCODE_PORT", "APP_PORT_1", "APP_PORT_2")}) == 4
+    assert env["VSCODE_PORT"] == str(vscode_port)
     assert made["Config"]["Entrypoint"] in (None, [])
+
+    def page():
+        [url] = [u["url"] for u in docker.sandbox(sandbox["id"])["exposed_urls"] if u["name"] == "VSCODE"]
+        address, _, query = url.partition("/?")
+        assert address == f"http://localhost:{vscode_port}"
+        return urllib.parse.parse_qs(query)
+    token = ask_agent(sandbox, "/vscode/connection_token").json()["token"]
+    assert page() == {"tkn": [token], "folder": ["/workspace"]}, "as its program says, and where its files are"
+    docker.restart("kill")
+    docker.wait_status(sandbox["id"], "RUNNING")
+    assert page() == {"tkn": [token], "folder": ["/workspace"]}
+    docker.act("pause", sandbox["id"])
+    docker.wait_status(sandbox["id"], "PAUSED")
+    assert engine.state(sandbox["id"]) == "exited", "pause_mode is stop"
+    docker.act("resume", sandbox["id"])
+    docker.wait_status(sandbox["id"], "RUNNING")
+    assert page()["folder"] == ["/workspace"] and page()["tkn"]
+
+
+def test_the_runtime_profile_publishes_vscode_with_its_plugin_alone(make_docker, engine):
+    docker = make_runtime(make_docker, "agent_skills", "jupyter").start()
+    sandbox = docker.start_sandbox()
+    made = engine.inspect(sandbox["id"])
+    assert [url["name"] for url in sandbox["exposed_urls"]] == ["AGENT_SERVER", "WORKER_1", "WORKER_2"]
+    assert f"{env_of(made)['VSCODE_PORT']}/tcp" not in made["HostConfig"]["PortBindings"]
+
+
+def test_the_runtime_profile_over_the_runtime_api(make_docker, engine):
+    """Clients write the port into the command: it is the one inside."""
+    docker = make_runtime(make_docker).start()
+    command = ["/sandbox-agent", "--port", "60000", "--working-dir", "/workspace", "--plugins", "vscode"]
+    body = json.dumps({"image": AGENT_IMAGE, "session_id": "s", "command": command})
+    response = docker.post("/runtime-api/start", body=body, headers={"Content-Type": "application/json"})
+    assert response.status == 200, response
+    sandbox = docker.wait_status(response.json()["runtime_id"], "RUNNING")
+    assert ask_agent(sandbox, "/alive").status == 200
+    made = engine.inspect(sandbox["id"])
+    assert set(made["HostConfig"]["PortBindings"]) == {"60000/tcp", "60001/tcp", "12000/tcp", "12001/tcp"}
+    assert env_of(made)["port"] == "60000" and env_of(made)["VSCODE_PORT"] == "60001"
+
+
+def test_the_runtime_profile_has_a_spec_of_its_own(make_docker):
+    docker = make_docker()
+    docker.options.update(profile="runtime")
+    del docker.config["specs"], docker.options["exposed_ports"]
+    docker.write()
+    docker.start()
+    [spec] = docker.get("/api/v1/sandbox-specs/search").json()["items"]
+    words = " ".join(spec["command"])
+    assert "/runtime:" in spec["id"] and spec["working_dir"] == "/openhands/code/"
+    for part in ("-m openhands.runtime.action_execution_server {port}", "--working-dir /workspace", "--user-id 1000",
+                 "--plugins agent_skills jupyter vscode", "--username openhands", "--no-enable-browser"):
+        assert part in words, part
+    docker.backend["health_check_path"] = "/other"
+    docker.write()
+    docker.reload()
 
 
 @pytest.mark.parametrize("how, state", [("keep", "running"), ("pause", "paused"), ("stop", "exited"), ("remove", None)])

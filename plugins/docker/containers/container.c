@@ -279,6 +279,14 @@ static int64_t created_label(const struct sbx_json_api *json, const struct sbx_j
     return sound ? strtoll(label, NULL, 10) : 0;
 }
 
+const char *container_workspace(const struct sbx_json_api *json, const struct sbx_json *command)
+{
+    for (size_t i = 0, count = json->length(command); i + 1 < count; i++)
+        if (strcmp(json->string(json->at(command, i), ""), "--working-dir") == 0)
+            return json->string(json->at(command, i + 1), NULL);
+    return NULL;
+}
+
 int facts_from_inspect(struct facts *facts, const struct sbx_json_api *json, const struct sbx_json *inspect,
                        struct sbx_error *err)
 {
@@ -306,6 +314,7 @@ int facts_from_inspect(struct facts *facts, const struct sbx_json_api *json, con
     facts->instance = text_or(json->string(json->get(labels, LABEL_INSTANCE), NULL), OWNER_MAX, NULL);
     facts->owner = text_or(json->string(json->get(labels, LABEL_OWNER), NULL), OWNER_MAX, NULL);
     facts->working_dir = text_or(json->string(json->get(config, "WorkingDir"), NULL), FACTS_TEXT_MAX, "");
+    facts->workspace = text_or(container_workspace(json, json->get(config, "Cmd")), FACTS_TEXT_MAX, NULL);
     facts->made_at_ns = container_time_ns(json->string(json->get(inspect, "Created"), ""));
     facts->created_at_us = created_label(json, labels);
     if (facts->created_at_us == 0)
@@ -329,6 +338,10 @@ void facts_finish(struct facts *facts)
     free(facts->instance);
     free(facts->owner);
     free(facts->session_key);
+    if (facts->vscode_token)
+        explicit_bzero(facts->vscode_token, strlen(facts->vscode_token));
+    free(facts->vscode_token);
+    free(facts->workspace);
     free(facts->working_dir);
     free(facts->error);
     *facts = (struct facts){0};

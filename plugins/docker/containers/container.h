@@ -47,12 +47,16 @@ struct facts {
     char id[ENGINE_ID_SIZE]; /* the engine's, 64 hexadecimal digits */
     char *name;              /* without the slash in front; the sandbox's id */
     enum container_state state;
-    char *spec_id;           /* the label, else the image's name, else "unknown" */
-    char *backend;           /* LABEL_BACKEND; NULL: not made by this plugin */
-    char *instance;          /* LABEL_INSTANCE; NULL: none */
-    char *owner;             /* NULL: nobody's */
-    char *session_key;       /* NULL: it has none */
-    char *working_dir;       /* may be "" */
+    char *spec_id;     /* the label, else the image's name, else "unknown" */
+    char *backend;     /* LABEL_BACKEND; NULL: not made by this plugin */
+    char *instance;    /* LABEL_INSTANCE; NULL: none */
+    char *owner;       /* NULL: nobody's */
+    char *session_key; /* NULL: it has none */
+    char *working_dir; /* may be "" */
+    char *
+        workspace; /* the word after `--working-dir` in its command, as images of the second seed have it; NULL */
+    char *
+        vscode_token; /* that its VS Code asks for, where its program has said so (confirm.c); NULL: not known */
     int64_t created_at_us;   /* the label, else made_at_ns */
     uint64_t made_at_ns;     /* of the container; 0: not known */
     uint64_t started_at_ns;  /* since 1970-01-01 UTC; 0: never */
@@ -98,6 +102,9 @@ bool listed_from(struct listed *listed, const struct sbx_json_api *json, const s
  * is one, else the prefix. A name that can't be a sandbox's id is none. */
 bool container_is_ours(const struct options *options, const char *backend_name, const char *name,
                        const char *backend_label);
+
+/* The folder that a command names with `--working-dir`; NULL: none. Borrowed. */
+const char *container_workspace(const struct sbx_json_api *json, const struct sbx_json *command);
 
 /* 64 hexadecimal digits in lower case, as the engine's ids of containers are: safe in a path. */
 bool container_is_engine_id(const char *text);

@@ -141,6 +141,10 @@ static struct container *apply(struct look *look, struct facts *facts)
         begin_run(look, container);
     if (known && (!same || alive))
         ending_forget(docker, container);
+    if (same && before->started_at_ns == facts->started_at_ns) {
+        facts->vscode_token = container->facts.vscode_token;
+        container->facts.vscode_token = NULL;
+    }
     facts_finish(&container->facts);
     container->facts = *facts;
     container->applied = look->number;

@@ -83,12 +83,16 @@ static void keep_slashes(char *text)
     *to = '\0';
 }
 
-/* VS Code's page takes its token and the folder to open from the query, as in the first seed. */
-static void add_page(const struct facts *facts, char *text, size_t len)
+/* VS Code's page takes its token and the folder to open from the query, as in the first seed. In the second its program
+ * makes the token, and its command names the folder. */
+static void add_page(const struct docker *docker, const struct facts *facts, char *text, size_t len)
 {
     char key[KEY_SIZE], folder[FOLDER_SIZE];
-    bool has_key = facts->session_key && engine_encode(key, sizeof key, facts->session_key);
-    bool has_folder = *facts->working_dir && engine_encode(folder, sizeof folder, facts->working_dir);
+    bool runtime = docker->options.profile == PROFILE_RUNTIME;
+    const char *token = runtime ? facts->vscode_token : facts->session_key;
+    const char *path = runtime && facts->workspace ? facts->workspace : facts->working_dir;
+    bool has_key = token && engine_encode(key, sizeof key, token);
+    bool has_folder = *path && engine_encode(folder, sizeof folder, path);
     if (has_folder)
         keep_slashes(folder);
     if (has_key || has_folder)
@@ -133,7 +137,7 @@ static void add_url(struct docker *docker, const struct facts *facts, const stru
     if (len < 0 || (size_t)len >= URL_SIZE - KEY_SIZE - FOLDER_SIZE - 32)
         return;
     if (strcmp(port->name, "VSCODE") == 0)
-        add_page(facts, text, (size_t)len);
+        add_page(docker, facts, text, (size_t)len);
     if (docker->inside_container && strcmp(port->name, "AGENT_SERVER") == 0)
         write_agent_url(urls->agent, text);
     urls->list[urls->count++] =
@@ -173,6 +177,22 @@ static void add_urls(struct docker *docker, const struct facts *facts, struct ur
     urls->agent[0] = '\0';
     for (uint32_t i = 0; i < docker->options.ports_len; i++)
         add_url(docker, facts, &docker->options.ports[i], urls);
+}
+
+bool report_agent_url(struct docker *docker, const struct facts *facts, char *to, size_t size)
+{
+    struct urls urls;
+    add_urls(docker, facts, &urls);
+    const char *url = urls.agent[0] ? urls.agent : NULL;
+    bool vscode = false;
+    for (uint32_t i = 0; i < urls.count; i++) {
+        vscode |= strcmp(urls.list[i].name, "VSCODE") == 0;
+        if (!url && strcmp(urls.list[i].name, "AGENT_SERVER") == 0)
+            url = urls.list[i].url;
+    }
+    int len = url && vscode ? snprintf(to, size, "%s", url) : -1;
+    explicit_bzero(urls.text, sizeof urls.text[0] * urls.count);
+    return len > 0 && (size_t)len < size;
 }
 
 /* Of what runs, or will run there again: it has its ports. */

@@ -111,6 +111,27 @@ static void put_port(const struct creation *creation, sbx_json *object, const ch
     create_put_text(creation, object, name, number);
 }
 
+/* The words after `--plugins`, up to the next option. */
+static bool has_plugin(const struct sbx_json_api *json, const struct sbx_json *command, const char *plugin)
+{
+    bool inside = false, has = false;
+    for (size_t i = 0, count = json->length(command); i < count; i++) {
+        const char *word = json->string(json->at(command, i), "");
+        if (strncmp(word, "--", 2) == 0)
+            inside = strcmp(word, "--plugins") == 0;
+        else
+            has |= inside && strcmp(word, plugin) == 0;
+    }
+    return has;
+}
+
+bool create_publishes(const struct sbx_json_api *json, const struct options *options,
+                      const struct sbx_json *spec, const char *name)
+{
+    return options->profile != PROFILE_RUNTIME || strcmp(name, "VSCODE") != 0 ||
+           has_plugin(json, json->get(spec, "command"), "vscode");
+}
+
 static void put_labels(const struct creation *creation, sbx_json *labels)
 {
     const struct options *options = creation->options;
@@ -125,6 +146,8 @@ static void put_labels(const struct creation *creation, sbx_json *labels)
     if (input->owner)
         create_put_text(creation, labels, LABEL_OWNER, input->owner);
     for (uint32_t i = 0; i < options->ports_len; i++) {
+        if (!create_publishes(creation->json, options, input->spec, options->ports[i].name))
+            continue;
         char label[sizeof LABEL_PORT_PREFIX + 64];
         snprintf(label, sizeof label, LABEL_PORT_PREFIX "%s", options->ports[i].name);
         put_port(creation, labels, label, input->container_ports[i]);
@@ -139,6 +162,8 @@ static void put_ports(const struct creation *creation, sbx_json *body, sbx_json 
     const struct options *options = creation->options;
     sbx_json *exposed = json->new_object(), *bindings = json->new_object();
     for (uint32_t i = 0; i < options->ports_len; i++) {
+        if (!create_publishes(json, options, creation->input->spec, options->ports[i].name))
+            continue;
         char name[16], number[8];
         snprintf(name, sizeof name, "%u/tcp", (unsigned)creation->input->container_ports[i]);
         snprintf(number, sizeof number, "%u", (unsigned)creation->input->host_ports[i]);

@@ -28,6 +28,10 @@ struct sbx_json *create_body(const struct sbx_json_api *json, const struct optio
 /* Does `{port}` stand in the command of the spec? Then the agent server listens where it is told to. */
 bool create_command_takes_port(const struct sbx_json_api *json, const struct sbx_json *spec);
 
+/* Is the port of that name published? Under `profile: runtime` VS Code's is only where the command names its plugin. */
+bool create_publishes(const struct sbx_json_api *json, const struct options *options,
+                      const struct sbx_json *spec, const char *name);
+
 /* overlay.c: the private layers of mounts with mode `overlay`: OVERLAY_BASE/SANDBOX_ID/INDEX/{upper,work}. Both
  * block, and are run on the pool; they read `options` only, which does not change while an instance is open. */
 int overlay_make(const struct options *options, const char *sandbox_id, struct sbx_error *err);

@@ -31,6 +31,7 @@ static void tell(struct starting *starting, const char *detail)
     const char *folder = json->string(json->get(starting->spec, "working_dir"), "");
     struct facts facts = {
         .name = starting->name, .session_key = starting->session_key, .working_dir = (char *)folder};
+    facts.workspace = (char *)container_workspace(json, json->get(starting->spec, "command"));
     for (uint32_t i = 0; i < docker->options.ports_len && starting->has_ports; i++) {
         uint16_t inside = starting->container_ports[i];
         facts.ports[i] = (struct published_port){inside, starting->host_ports[i]};

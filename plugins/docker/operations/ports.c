@@ -163,16 +163,19 @@ static int check_fixed(const struct choice *choice, const struct exposed_port *p
 
 /* Where the service of that name listens inside: as the spec has it, else as the options have it. */
 static uint16_t port_inside(const struct docker *docker, const struct sbx_json *spec,
-                            const struct exposed_port *port)
+                            const struct exposed_port *port, bool *asked_for)
 {
+    *asked_for = false;
     const struct sbx_json_api *json = docker->host->json;
     const sbx_json *asked = json->get(spec, "ports");
     for (size_t i = 0; i < json->length(asked); i++) {
         const sbx_json *one = json->at(asked, i);
         int64_t number = json->integer(json->get(one, "container_port"), 0);
         if (number > 0 && number <= UINT16_MAX &&
-            strcmp(json->string(json->get(one, "name"), ""), port->name) == 0)
+            strcmp(json->string(json->get(one, "name"), ""), port->name) == 0) {
+            *asked_for = true;
             return (uint16_t)number;
+        }
     }
     return port->container_port;
 }
@@ -196,11 +199,14 @@ int ports_choose(struct docker *docker, const struct sbx_json *spec, uint16_t *c
     begin(&choice, docker);
     for (uint32_t i = 0; i < options->ports_len; i++) {
         struct exposed_port port = options->ports[i];
-        port.container_port = port_inside(docker, spec, &port);
+        bool asked_for;
+        port.container_port = port_inside(docker, spec, &port, &asked_for);
         host_ports[i] = port.container_port;
         if (fixed ? check_fixed(&choice, &port, err) != 0 : choose(&choice, &port, &host_ports[i], err) != 0)
             return -1;
-        container_ports[i] = runtime || options->host_network ? host_ports[i] : port.container_port;
+        /* Who asks for a port inside has it in the command. */
+        container_ports[i] =
+            (runtime && !asked_for) || options->host_network ? host_ports[i] : port.container_port;
     }
     for (uint32_t i = 0; i < options->ports_len; i++)
         reserve(docker, host_ports[i]);

@@ -39,6 +39,7 @@ static const struct option all[] = {
     {.name = "mounts", .type = OPTION_OTHER},
     {.name = "exposed_ports", .type = OPTION_OTHER},
     {.name = "port_ranges", .type = OPTION_OTHER},
+    {"vscode_port", OPTION_INTEGER, AT(vscode_port), .max = UINT16_MAX, .number = 0},
     {.name = "port_numbers", .type = OPTION_OTHER},
     {"bind_address", OPTION_TEXT, AT(bind_address), .text = "127.0.0.1"},
     {"network", OPTION_TEXT, AT(network), .text = "bridge"},
@@ -250,8 +251,9 @@ static void read_choices(struct options_reader *reader, const sbx_json *root)
                                                    profiles, PROFILE_AGENT_SERVER);
     options->told_ports = (enum told_ports)option_choice(
         base, "port_numbers", option_given(base, root, "port_numbers"), numbers, TOLD_CONTAINER);
-    options->pause_mode = (enum pause_mode)option_choice(
-        base, "pause_mode", option_given(base, root, "pause_mode"), pauses, PAUSE_FREEZE);
+    options->pause_mode =
+        (enum pause_mode)option_choice(base, "pause_mode", option_given(base, root, "pause_mode"), pauses,
+                                       options->profile == PROFILE_RUNTIME ? PAUSE_STOP : PAUSE_FREEZE);
     options->pull_policy = (enum pull_policy)option_choice(
         base, "pull_policy", option_given(base, root, "pull_policy"), pulls, PULL_MISSING);
     options->on_shutdown = (enum sbx_on_shutdown)option_choice(

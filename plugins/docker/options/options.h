@@ -80,6 +80,7 @@ struct options {
     enum sbx_on_shutdown on_shutdown;
     enum sbx_shutdown_scope shutdown_scope;
     enum profile profile;
+    uint64_t vscode_port; /* on the host, of VSCODE; 0: one of its range */
     char *overlay_base; /* NULL: no mount is an overlay; may be set without one, for what earlier ones left */
     char *docker_config; /* folder of config.json with the registries' credentials; NULL: there is none */
 };

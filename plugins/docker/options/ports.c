@@ -217,5 +217,13 @@ void options_read_ports(struct options_reader *reader, const sbx_json *exposed, 
             }
     if (ranges)
         read_ranges(reader, ranges);
+    bool vscode = options->vscode_port == 0;
+    for (uint32_t at = 0; options->vscode_port > 0 && at < options->ports_len; at++)
+        if (strcmp(options->ports[at].name, "VSCODE") == 0) {
+            options->ports[at].first = options->ports[at].last = (uint16_t)options->vscode_port;
+            vscode = true;
+        }
+    if (!vscode)
+        option_warn(&reader->base, "vscode_port", "has no effect: no exposed port is called VSCODE");
     check_ranges(reader);
 }

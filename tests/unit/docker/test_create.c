@@ -212,12 +212,13 @@ static void profile_runtime_has_its_fixed_environment_and_equal_ports(void **sta
 {
     (void)state;
     sbx_json *body = create_with("{\"profile\": \"runtime\"}",
-                                 "{\"command\": [\"run\", \"{port}\"], \"working_dir\": \"/elsewhere\", "
+                                 "{\"command\": [\"run\", \"{port}\", \"--plugins\", \"a\", \"vscode\"], "
+                                 "\"working_dir\": \"/elsewhere\", "
                                  "\"initial_env\": {\"PYTHONUNBUFFERED\": \"0\"}}",
                                  host_ports);
     assert_string_equal(member(body, "Entrypoint", NULL), "[]");
     assert_string_equal(member(body, "WorkingDir", NULL), "\"/openhands/code/\"");
-    assert_string_equal(member(body, "Cmd", NULL), "[\"run\",\"40001\"]");
+    assert_string_equal(member(body, "Cmd", NULL), "[\"run\",\"40001\",\"--plugins\",\"a\",\"vscode\"]");
     static const char *const entries[] = {
         "port=40001",     "VSCODE_PORT=40002",           "APP_PORT_1=40003",  "APP_PORT_2=40004",
         "WORKER_2=40004", "PIP_BREAK_SYSTEM_PACKAGES=1", "PYTHONUNBUFFERED=0"};
@@ -227,6 +228,23 @@ static void profile_runtime_has_its_fixed_environment_and_equal_ports(void **sta
     assert_string_equal(member(labels, "sandboxd.port.VSCODE", NULL), "\"40002\"");
     assert_non_null(strstr(member(body, "HostConfig", "PortBindings"), "\"40003/tcp\":[{\"HostIp\""));
     json_table()->free(body);
+}
+
+static void profile_runtime_publishes_vscode_with_its_plugin_alone(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {"null", "[\"run\", \"vscode\"]", "[\"run\", \"--plugins\"]",
+                                           "[\"run\", \"--plugins\", \"a\", \"--user\", \"vscode\"]"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char spec[128];
+        snprintf(spec, sizeof spec, "{\"command\": %s}", commands[i]);
+        sbx_json *body = create_with("{\"profile\": \"runtime\"}", spec, host_ports);
+        assert_null(strstr(member(body, "HostConfig", "PortBindings"), "40002"));
+        assert_true(has_env(body, "VSCODE_PORT=40002"));
+        assert_string_equal(member(json_table()->get(body, "Labels"), "sandboxd.port.VSCODE", NULL),
+                            "absent");
+        json_table()->free(body);
+    }
 }
 
 static void on_the_hosts_network_nothing_is_published(void **state)
@@ -497,6 +515,7 @@ int main(void)
         cmocka_unit_test(ports_are_told_as_they_are_inside_unless_the_hosts_are_asked_for),
         cmocka_unit_test(mounts_limits_and_devices_are_in_the_engines_words),
         cmocka_unit_test(profile_runtime_has_its_fixed_environment_and_equal_ports),
+        cmocka_unit_test(profile_runtime_publishes_vscode_with_its_plugin_alone),
         cmocka_unit_test(on_the_hosts_network_nothing_is_published),
         cmocka_unit_test(keys_and_ports_can_not_be_replaced_by_a_spec),
         cmocka_unit_test(kwargs_are_merged_in),

@@ -295,7 +295,8 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
         {"{\"colour\": 1}",
          "colour: unknown option; there are host, tls, profile, container_name_prefix, "
          "container_url_pattern, "
-         "host_port, overlay_base, mounts, exposed_ports, port_ranges, port_numbers, bind_address, network, "
+         "host_port, overlay_base, mounts, exposed_ports, port_ranges, vscode_port, port_numbers, "
+         "bind_address, network, "
          "gpus, "
          "platform, "
          "runtime, limits, pause_mode, pull_policy, stop_timeout, extra_hosts, security, kwargs, on_shutdown "
