@@ -1,5 +1,6 @@
 /* sandbox/operate.c: what is to be done about a sandbox with its backend, one operation at a time, and what
  * follows from how each ends. `wants` says what; sandbox_drive() begins the next. */
+#include "sandbox/command_line.h"
 #include "sandbox/internal.h"
 
 #include <json-c/json.h>
@@ -176,6 +177,13 @@ static bool is_for_another(const struct sandbox *sandbox)
     return inside;
 }
 
+static void log_command(const struct sandbox *sandbox, const struct config_spec *spec)
+{
+    char line[COMMAND_LINE_SIZE];
+    if (log_enabled(LOG_INFO) && command_line_of(spec->json, spec->json_len, sandbox->session_key, line))
+        service_log(LOG_INFO, sandbox, "its command: %s", line);
+}
+
 static void begin_start(struct sandbox *sandbox)
 {
     struct service *service = sandbox->service;
@@ -214,6 +222,7 @@ static void begin_start(struct sandbox *sandbox)
                               .created_at_us = sandbox->created_at_us,
                               .deadline_ms = clock_ms() + timeout_ms};
     sandbox_set_failure(sandbox, NULL, -1, NULL);
+    log_command(sandbox, spec);
     sandbox->operation =
         backend_start(sandbox->home->backend, &start, timeout_ms + 5000, start_ended, sandbox);
     sandbox_refresh(sandbox);

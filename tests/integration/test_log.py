@@ -37,6 +37,20 @@ def test_no_secret_is_in_the_log_or_in_sight(make_daemon):
     assert with_key and not any(with_key), "API keys are not kept"
 
 
+def test_a_start_tells_its_command_without_its_secrets(make_daemon):
+    daemon = make_daemon()
+    daemon.add_spec("secretive", "--port", "{port}", initial_env={"TOKEN": "hush-from-env"})
+    spec = daemon.config["specs"][-1]
+    script = ("exec " + " ".join(f"'{part}'" for part in spec["command"]) + " # API_KEY=hush-assigned hush-from-env"
+              " --token hush-option https://me:hush-user@host/")
+    spec["command"] = ["/bin/sh", "-c", script]
+    daemon.write()
+    daemon.start()
+    sandbox = daemon.start_sandbox("secretive")
+    daemon.wait_log(f"sandbox={sandbox['id']}: its command: /bin/sh -c .*API_KEY=.*--token .*@host/")
+    assert "hush" not in daemon.log()
+
+
 def test_each_line_is_json_when_asked(make_daemon):
     daemon = make_daemon()
     daemon.config["log"] = {"level": "debug", "format": "json"}
