@@ -4,6 +4,7 @@ import http.client
 import json
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fake_agent import event_id
 from harness import TIMEOUT, wait_until
@@ -21,7 +22,7 @@ class FakeAgent:
 
     def __init__(self, sandbox):
         self.id, self.sandbox = sandbox["id"], sandbox
-        self.port = sandbox["exposed_urls"][0]["port"]
+        self.port = urlsplit(sandbox["exposed_urls"][0]["url"]).port  # "port" is the one inside
 
     def control(self, **order):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
