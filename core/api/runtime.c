@@ -158,7 +158,10 @@ static void looked(void *arg, const struct sbx_error *err, const char *result, s
 {
     struct call *call = arg;
     struct json_object *facts = result ? text_parse_object(result, len) : NULL;
-    if (err && err->kind == SBX_ERR_UNSUPPORTED) /* its images are names: what may be started is there */
+    struct params params = params_of(call);
+    if (err && err->kind == SBX_ERR_REFUSED && runtime_may_build(call, params_text(&params, "image")))
+        reply_image(call, false, NULL); /* its registry may be a mere name: clients build it then */
+    else if (err && err->kind == SBX_ERR_UNSUPPORTED) /* its images are names: what may be started is there */
         reply_image(call, true, NULL);
     else if (err)
         errors_reply_failure(call, err);

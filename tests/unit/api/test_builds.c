@@ -257,6 +257,13 @@ static void what_a_user_has_built_may_be_started_and_asked_for(void **state)
     assert_int_equal(request.status, 0);
     world.operations[0].done(world.operations[0].arg, NULL, "{\"exists\":false}", 16);
     assert_int_equal(request.status, 200);
+    front_free(&request);
+    request.headers[0] = (struct pair){"X-API-Key", "alice-key"};
+    world_query(&request, "GET", "/runtime-api/image_exists", "image", "reg.example/alice/new");
+    struct sbx_error err; /* the registry of its name is nowhere */
+    error_set(&err, SBX_ERR_REFUSED, "BACKEND_REFUSED", "no such host");
+    world.operations[1].done(world.operations[1].arg, &err, NULL, 0);
+    assert_string_equal(request.body, "{\"exists\":false,\"image\":null}");
 }
 
 static void each_user_has_a_place_for_images(void **state)
