@@ -365,7 +365,8 @@ struct build_upload *builds_upload(struct builds *builds, const struct config *c
                                     .builds = builds,
                                     .events = *events,
                                     .build = build,
-                                    .context = context_create(builds->deps.pool, path, &context)};
+                                    .context =
+                                        context_create(&builds->contexts, builds->deps.pool, path, &context)};
     if (upload->next)
         upload->next->prev = &upload->next;
     builds->uploads = upload;
@@ -425,10 +426,10 @@ void builds_destroy(struct builds *builds)
         return;
     for (struct build_upload *upload; (upload = builds->uploads);) {
         unlink_upload(upload);
-        context_free(upload->context);
         record_free(upload->build);
         free(upload);
     }
+    context_free_all(&builds->contexts);
     for (struct build *build; (build = builds->first);) {
         builds->first = build->next;
         record_free(build);

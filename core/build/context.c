@@ -17,6 +17,7 @@ enum {
 };
 
 struct context {
+    struct context *next, **prev; /* its owner's */
     struct pool *pool;
     struct context_events events;
     char *path;
@@ -37,6 +38,9 @@ struct context {
 
 static void free_context(struct context *context)
 {
+    *context->prev = context->next;
+    if (context->next)
+        context->next->prev = context->prev;
     buffer_finish(&context->waiting);
     buffer_finish(&context->piece);
     free(context->path);
@@ -149,7 +153,8 @@ static void worked(void *arg)
     }
 }
 
-struct context *context_create(struct pool *pool, const char *path, const struct context_events *events)
+struct context *context_create(struct context **all, struct pool *pool, const char *path,
+                               const struct context_events *events)
 {
     struct context *context = calloc(1, sizeof *context);
     if (!context)
@@ -157,6 +162,11 @@ struct context *context_create(struct pool *pool, const char *path, const struct
     *context = (struct context){.pool = pool, .events = *events, .path = strdup(path), .fd = -1};
     if (!context->path)
         abort();
+    context->next = *all;
+    context->prev = all;
+    if (context->next)
+        context->next->prev = &context->next;
+    *all = context;
     context->waiting = buffer_init(BUFFER_MAX);
     context->piece = buffer_init(BUFFER_MAX);
     return context;
@@ -189,11 +199,13 @@ void context_drop(struct context *context, bool keep)
         pool_submit(context->pool, end_file, ended, context);
 }
 
-void context_free(struct context *context)
+void context_free_all(struct context **all)
 {
-    if (context->fd >= 0)
-        close(context->fd);
-    free_context(context);
+    while (*all) {
+        if ((*all)->fd >= 0)
+            close((*all)->fd);
+        free_context(*all);
+    }
 }
 
 /* ---- removal ---- */
@@ -201,6 +213,7 @@ void context_free(struct context *context)
 static void remove_file(void *arg)
 {
     unlink(arg);
+    free(arg);
 }
 
 void context_remove(struct pool *pool, const char *path)
@@ -208,5 +221,5 @@ void context_remove(struct pool *pool, const char *path)
     char *copy = strdup(path);
     if (!copy)
         abort();
-    pool_submit(pool, remove_file, free, copy);
+    pool_submit(pool, remove_file, NULL, copy);
 }

@@ -18,15 +18,16 @@ struct context_events {
     void *arg;
 };
 
-/* A new file, 0600. `path` is copied. No event comes before the call that it follows has returned. */
-struct context *context_create(struct pool *pool, const char *path, const struct context_events *events);
+/* A new file, 0600, in its owner's list `all`. `path` is copied. No event comes before the call that it follows has returned. */
+struct context *context_create(struct context **all, struct pool *pool, const char *path,
+                               const struct context_events *events);
 /* False: to be left alone until `ready`; the bytes were taken all the same. */
 bool context_write(struct context *context, const void *bytes, size_t len);
 void context_finish(struct context *context);
 /* No event comes any more, and it is freed. `keep`: the file, which is complete, stays. Else it is removed. */
 void context_drop(struct context *context, bool keep);
-/* After pool_destroy(): what it left is freed. */
-void context_free(struct context *context);
+/* After pool_destroy(): those that are left, dropped ones among them. */
+void context_free_all(struct context **all);
 
 /* Removes a file, soon. */
 void context_remove(struct pool *pool, const char *path);

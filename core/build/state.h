@@ -10,7 +10,8 @@ struct builds {
     struct builds_deps deps;
     struct build *first; /* newest first */
     struct build_upload *uploads;
-    char *folder; /* of contexts; NULL: not made yet */
+    struct context *contexts; /* of uploads, or dropped */
+    char *folder;             /* of contexts; NULL: not made yet */
     bool stopping;
 
     /* While it is loaded. */

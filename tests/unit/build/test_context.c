@@ -18,6 +18,7 @@
 struct scene {
     struct loop *loop;
     struct pool *pool;
+    struct context *contexts;
     char folder[64], path[128];
     unsigned ready, done;
     bool failed;
@@ -55,6 +56,7 @@ static int teardown(void **state)
 {
     struct scene *scene = *state;
     pool_destroy(scene->pool);
+    context_free_all(&scene->contexts);
     loop_destroy(scene->loop);
     unlink(scene->path);
     int result = rmdir(scene->folder);
@@ -71,7 +73,7 @@ static void turn(const struct scene *scene)
 static struct context *create(struct scene *scene)
 {
     const struct context_events events = {on_ready, on_done, scene};
-    return context_create(scene->pool, scene->path, &events);
+    return context_create(&scene->contexts, scene->pool, scene->path, &events);
 }
 
 static void a_context_is_written_whole(void **state)
