@@ -150,6 +150,17 @@ static const char *check(const struct sbx_observation *report)
     return check_urls(report);
 }
 
+/* Those that mean something in that state. */
+static uint32_t report_flags(const struct sbx_observation *report, bool over)
+{
+    uint32_t known = SBX_OBSERVED_KEY;
+    if (over && report->state != SBX_STATE_STARTING)
+        known |= SBX_OBSERVED_UNUSED;
+    if (report->state == SBX_STATE_RUNNING)
+        known |= SBX_OBSERVED_UNREACHED;
+    return has_flags(report) ? report->flags & known : 0;
+}
+
 static struct sbx_observation *write_copy(struct writer *writer, const struct sbx_observation *report)
 {
     bool over = has_ended(report) || report->state == SBX_STATE_FAILED;
@@ -175,11 +186,7 @@ static struct sbx_observation *write_copy(struct writer *writer, const struct sb
         .session_key = add_text(writer, report->session_key),
         .created_at_us = report->created_at_us > 0 ? report->created_at_us : 0,
         .agent_url = add_text(writer, agent_url(report)),
-        .flags =
-            has_flags(report)
-                ? report->flags & (SBX_OBSERVED_KEY |
-                                   (over && report->state != SBX_STATE_STARTING ? SBX_OBSERVED_UNUSED : 0))
-                : 0,
+        .flags = report_flags(report, over),
         .restart_count = restart_count(report),
     };
     for (uint32_t i = 0; i < count; i++) {

@@ -190,7 +190,7 @@ static void time_out(struct sandbox *sandbox)
         error_set(
             &err, SBX_ERR_TIMEOUT, SBX_CODE_HEALTH_TIMEOUT,
             "it runs, but did not answer %s with success within %u %s (startup_timeout); the last time: %s",
-            home_health_path(sandbox->home), limit, unit, sandbox->health.reason);
+            sandbox_health_path(sandbox), limit, unit, sandbox->health.reason);
     else
         error_set(&err, SBX_ERR_TIMEOUT, SBX_CODE_HEALTH_TIMEOUT,
                   "its backend did not have it running within %u %s (startup_timeout)", limit, unit);
@@ -307,6 +307,11 @@ static void check_done(void *arg, const struct sbx_error *err, int status, const
     }
 }
 
+const char *sandbox_health_path(const struct sandbox *sandbox)
+{
+    return sandbox->unreached ? NULL : home_health_path(sandbox->home);
+}
+
 const char *sandbox_agent_url(const struct sandbox *sandbox)
 {
     if (sandbox->agent_url)
@@ -321,7 +326,7 @@ static void check(struct sandbox *sandbox)
 {
     static const struct client_handler handler = {.done = check_done};
     struct health *health = &sandbox->health;
-    const char *path = home_health_path(sandbox->home);
+    const char *path = sandbox_health_path(sandbox);
     const char *base = sandbox_agent_url(sandbox);
     if (sandbox->state != SBX_STATE_RUNNING || !path || !base) {
         /* Nothing to ask yet; that this does not last for ever is watched all the same. */
@@ -375,11 +380,11 @@ void health_begin(struct sandbox *sandbox)
     if (sandbox_is_beginning(sandbox))
         return; /* the operation's own time-out is the judge, however long that gets on */
     health->since_us = clock_us();
-    if (home_health_path(sandbox->home) && sandbox->state == SBX_STATE_RUNNING) {
+    if (sandbox_health_path(sandbox) && sandbox->state == SBX_STATE_RUNNING) {
         health->first = true;
         sandbox->service->checks.firsts++;
     }
-    if (home_health_path(sandbox->home) || sandbox->state != SBX_STATE_RUNNING)
+    if (sandbox_health_path(sandbox) || sandbox->state != SBX_STATE_RUNNING)
         arm(sandbox);
 }
 
@@ -406,7 +411,7 @@ void health_go_on(struct sandbox *sandbox)
     struct health *health = &sandbox->health;
     bool leaving = sandbox->phase == PHASE_REMOVING || sandbox->wants & WANT_REMOVE;
     bool watched = sandbox->state == SBX_STATE_STARTING ||
-                   (sandbox->state == SBX_STATE_RUNNING && home_health_path(sandbox->home));
+                   (sandbox->state == SBX_STATE_RUNNING && sandbox_health_path(sandbox));
     if (!watched || leaving || is_watched(health))
         return;
     if (health->answered || health->timed_out)

@@ -53,6 +53,8 @@ void home_list(struct home *home, uint32_t timeout_ms);
 void home_refresh_silent(struct home *home, const char *what, const struct sbx_error *why);
 void home_destroy(struct home *home);
 const char *home_health_path(const struct home *home); /* NULL: no checks */
+const char *sandbox_health_path(
+    const struct sandbox *sandbox);                    /* health.c: as its home's; NULL: nobody to ask */
 const char *home_health_body(const struct home *home); /* as JSON text; NULL: any body is good */
 uint32_t home_max_sandboxes(const struct home *home);  /* 0: no limit */
 uint32_t home_startup_timeout_ms(const struct home *home);

@@ -115,9 +115,12 @@ static void apply(struct sandbox *sandbox, const struct sbx_observation *observa
 {
     enum sbx_state before = sandbox->state;
     bool begins = observation->state == SBX_STATE_RUNNING || observation->state == SBX_STATE_STARTING;
-    bool anew = begins && (before != observation->state || sandbox->incarnation != observation->incarnation);
+    bool unreached = observation->flags & SBX_OBSERVED_UNREACHED;
+    bool anew = begins && (before != observation->state || sandbox->incarnation != observation->incarnation ||
+                           sandbox->unreached != unreached);
     bool moved = observation->state == SBX_STATE_RUNNING && has_moved(sandbox, observation);
     sandbox->incarnation = observation->incarnation;
+    sandbox->unreached = unreached;
     if (sandbox->phase != PHASE_WAITING) /* its detail says what it waits for */
         sandbox_set_detail(sandbox, observation->detail);
     if (observation->flags & SBX_OBSERVED_KEY &&

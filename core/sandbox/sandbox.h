@@ -88,6 +88,7 @@ struct sandbox {
     char *detail; /* NULL: none */
     struct sandbox_url *urls;
     size_t urls_len;
+    bool unreached;  /* nothing of it is reached from outside: its health is not asked for */
     char *agent_url; /* where its health is asked, shown to nobody; NULL: the URL named AGENT_SERVER */
     struct sandbox_failure *failure; /* why it is, or last was, in ERROR; NULL: none */
     bool unused;                     /* nothing ever ran in it */

@@ -16,7 +16,7 @@ static enum sandbox_status status_while_running(const struct sandbox *sandbox)
 {
     if (!sandbox->home->backend) /* nothing more is learned of it: it stays what it was */
         return sandbox->status == SANDBOX_RUNNING ? SANDBOX_RUNNING : SANDBOX_ERROR;
-    if (!home_health_path(sandbox->home) || health_good(&sandbox->health))
+    if (!sandbox_health_path(sandbox) || health_good(&sandbox->health))
         return SANDBOX_RUNNING;
     bool is_resumed = sandbox->phase == PHASE_WAITING || sandbox->phase == PHASE_RESUMING;
     return health_bad(&sandbox->health) && !is_resumed ? SANDBOX_ERROR : SANDBOX_STARTING;

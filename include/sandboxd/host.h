@@ -67,6 +67,9 @@ struct sbx_url {
 /* ENDED, FAILED: nothing ever ran in it, so that it holds nothing of anybody's. A start of the same session over the
  * runtime API makes another one in its place, where a resume would only fail again. */
 #define SBX_OBSERVED_UNUSED 2u
+/* RUNNING, since 1.2: nothing of it can be reached from outside, so that there is no agent server to ask: it runs once
+ * the backend says so, whatever health check path there is. */
+#define SBX_OBSERVED_UNREACHED 4u
 
 /* One sandbox as it is now. The host copies it. Nonsense (an unknown state, an id of another form, texts
  * over 4 KiB or not in UTF-8, more than 16 URLs) is refused with a line in the log, and changes nothing. */

@@ -60,6 +60,15 @@ def test_a_command_of_the_request_replaces_the_entry_point(docker, engine):
         assert ask(wait_running(docker, name)["url"], "/alive") is not None
 
 
+def test_a_runtime_class_that_the_operator_maps_to_nothing_starts_on_a_plain_engine(docker):
+    docker.options["runtime_classes"] = {"sysbox-runc": ""}
+    docker.write()
+    docker.start()
+    start(docker, image=AGENT_IMAGE, command=["/sandbox-agent", "--port", "60000"], session_id="s",
+          runtime_class="sysbox-runc")
+    wait_running(docker, "s")
+
+
 def test_what_a_start_asks_for_is_in_the_container(docker, engine):
     docker.options["limits"] = {"memory": "64MiB", "cpus": 0.25, "pids": 50}
     docker.write()

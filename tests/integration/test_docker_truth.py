@@ -169,6 +169,17 @@ def test_a_label_that_no_c_string_can_hold_hides_nothing(docker, engine):
         engine.remove(other)
 
 
+def test_one_that_publishes_nothing_runs_without_a_check(docker, engine):
+    name = f"{docker.prefix}mute"
+    engine.run(name)
+    assert docker.wait_status(name, "RUNNING")["exposed_urls"] == []
+    docker.restart("kill")
+    docker.wait_status(name, "RUNNING")
+    engine.do(name, "pause")
+    docker.wait_status(name, "PAUSED")
+    engine.remove(name)
+
+
 def test_one_that_the_engine_can_not_describe_hides_no_other(make_docker, proxy, engine):
     docker = make_docker()
     docker.options["host"] = proxy.host

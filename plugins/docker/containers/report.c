@@ -204,6 +204,9 @@ static void report_reachable(struct docker *docker, const struct container *cont
     observation.urls = urls.list;
     observation.urls_count = urls.count;
     observation.agent_url = urls.agent[0] ? urls.agent : NULL;
+    if (urls.count == 0 &&
+        container->facts.names_len == 0) /* one of ours that has lost its ports is no such one */
+        observation.flags |= SBX_OBSERVED_UNREACHED;
     report(docker, &observation);
     explicit_bzero(urls.text, sizeof urls.text[0] * urls.count);
 }

@@ -276,15 +276,16 @@ static void put_limits(const struct creation *creation, sbx_json *host)
                        limits[i].limit > INT64_MAX / times ? INT64_MAX : limits[i].limit * times);
 }
 
-/* The spec's runtime_class under the name that engines know it by, else the option. */
+/* What the options have for the spec's runtime_class, else the option. */
 static void put_runtime(const struct creation *creation, sbx_json *host)
 {
     const struct sbx_json_api *json = creation->json;
     const char *runtime = json->string(json->get(creation->input->spec, "runtime_class"), "");
+    for (unsigned i = 0; i < RUNTIME_CLASSES; i++)
+        if (strcmp(runtime, runtime_classes[i]) == 0)
+            runtime = creation->options->class_runtimes[i];
     if (!*runtime)
         runtime = creation->options->runtime;
-    else if (strcmp(runtime, "gvisor") == 0)
-        runtime = "runsc";
     if (runtime)
         create_put_text(creation, host, "Runtime", runtime);
 }

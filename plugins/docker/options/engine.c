@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -52,6 +53,29 @@ static bool is_address(const char *text)
     return true;
 }
 
+/* docker-py's form of the same: http+unix:///PATH, http+unix://PATH without its first slash, or with %2F for each. */
+static void spell_unix(struct options *options)
+{
+    static const char before[] = "http+unix://";
+    if (strncmp(options->host, before, sizeof before - 1) != 0 || !options->host[sizeof before - 1])
+        return;
+    const char *from = options->host + sizeof before - 1;
+    size_t size = strlen(from) + sizeof "unix:///";
+    char *text = malloc(size);
+    if (!text)
+        abort();
+    bool encoded = strncasecmp(from, "%2F", 3) == 0;
+    size_t len = (size_t)snprintf(text, size, "unix://%s", *from == '/' || encoded ? "" : "/");
+    for (; *from; from++) {
+        bool slash = encoded && strncasecmp(from, "%2F", 3) == 0;
+        text[len++] = slash ? '/' : *from;
+        from += slash ? 2 : 0;
+    }
+    text[len] = '\0';
+    free(options->host);
+    options->host = text;
+}
+
 static void read_host(struct options_reader *reader)
 {
     struct options *options = reader->options;
@@ -61,6 +85,7 @@ static void read_host(struct options_reader *reader)
         from = given ? " (from $DOCKER_HOST)" : "";
         option_copy(&options->host, given ? given : HOST_DEFAULT);
     }
+    spell_unix(options);
     const char *host = options->host;
     if (strncmp(host, "unix:///", 8) == 0) {
         if (strlen(host + 7) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
@@ -77,14 +102,14 @@ static void check_file(struct options_reader *reader, const char *option, const 
         option_complain(&reader->base, option, "%.300s can't be read: %s", path, strerror(errno));
 }
 
-/* $DOCKER_TLS_VERIFY with the files of $DOCKER_CERT_PATH; in the client's own folder only those that are there. */
+/* Either of $DOCKER_CERT_PATH and $DOCKER_TLS_VERIFY asks for it. The files are those of the former; in the client's own folder only those that are there. */
 static void tls_from_environment(struct options_reader *reader)
 {
     struct options *options = reader->options;
-    if (!variable("DOCKER_TLS_VERIFY"))
+    const char *given = variable("DOCKER_CERT_PATH");
+    if (!given && !variable("DOCKER_TLS_VERIFY"))
         return;
     options->tls = true;
-    const char *given = variable("DOCKER_CERT_PATH");
     const char *folder = given ? given : options->docker_config;
     if (!folder)
         return;

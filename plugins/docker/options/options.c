@@ -28,6 +28,11 @@ static const struct option limits[] = {
 };
 static const struct option_table limits_table = {"limit", limits, sizeof limits / sizeof *limits};
 
+const char *const runtime_classes[RUNTIME_CLASSES] = {"sysbox-runc", "gvisor"};
+static const struct option classes[] = {{.name = "sysbox-runc", .type = OPTION_OTHER},
+                                        {.name = "gvisor", .type = OPTION_OTHER}};
+static const struct option_table classes_table = {"runtime class", classes, RUNTIME_CLASSES};
+
 static const struct option all[] = {
     {"host", OPTION_TEXT, AT(host), .text = NULL},
     {.name = "tls", .type = OPTION_MAPPING, .nested = &tls_table},
@@ -46,6 +51,7 @@ static const struct option all[] = {
     {.name = "gpus", .type = OPTION_OTHER},
     {"platform", OPTION_TEXT, AT(platform), .text = NULL},
     {"runtime", OPTION_TEXT, AT(runtime), .text = NULL},
+    {.name = "runtime_classes", .type = OPTION_MAPPING, .nested = &classes_table},
     {.name = "limits", .type = OPTION_MAPPING, .nested = &limits_table},
     {.name = "pause_mode", .type = OPTION_OTHER},
     {.name = "pull_policy", .type = OPTION_OTHER},
@@ -133,6 +139,24 @@ static void check_network(struct options_reader *reader, const sbx_json *root)
     if (options->host_network && option_given(&reader->base, root, "bind_address"))
         option_warn(&reader->base, "bind_address",
                     "has no effect with network: host: sandboxes listen where their programs say");
+}
+
+/* An empty text is one, here. */
+static void read_classes(struct options_reader *reader, const sbx_json *value)
+{
+    static const char *const otherwise[RUNTIME_CLASSES] = {"sysbox-runc", "runsc"};
+    const struct sbx_json_api *json = reader->base.host->json;
+    for (unsigned i = 0; i < RUNTIME_CLASSES; i++) {
+        const sbx_json *given = option_given(&reader->base, value, runtime_classes[i]);
+        const char *text = given ? json->string(given, "?") : otherwise[i];
+        char path[OPTION_PATH_SIZE];
+        snprintf(path, sizeof path, "runtime_classes.%s", runtime_classes[i]);
+        if (*text && !options_is_name(text, "/._-", 128))
+            option_complain(&reader->base, path,
+                            "must be the name of a runtime of the engine, such as runsc, or \"\" for the one "
+                            "that sandboxes have without a class");
+        option_copy(&reader->options->class_runtimes[i], text);
+    }
 }
 
 static void check_texts(struct options_reader *reader)
@@ -284,6 +308,7 @@ int options_parse(struct options *options, const struct sbx_host *host, struct s
     check_pattern(&reader);
     check_network(&reader, root);
     check_texts(&reader);
+    read_classes(&reader, option_given(&reader.base, root, "runtime_classes"));
     options_read_mounts(&reader, option_given(&reader.base, root, "mounts"));
     options_read_ports(&reader, option_given(&reader.base, root, "exposed_ports"),
                        option_given(&reader.base, root, "port_ranges"));
@@ -331,6 +356,8 @@ void options_finish(struct options *options)
         free(options->gpus[i]);
     for (uint32_t i = 0; i < options->extra_hosts_len; i++)
         free(options->extra_hosts[i]);
+    for (unsigned i = 0; i < RUNTIME_CLASSES; i++)
+        free(options->class_runtimes[i]);
     security_finish(&options->security);
     *options = (struct options){0};
 }

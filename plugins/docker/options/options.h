@@ -14,6 +14,9 @@ enum {
     STOP_TIMEOUT_MAX_MS = 45000
 }; /* and HALT_GRACE_MS are less than the 60 s that the host gives a pause */
 
+enum { RUNTIME_CLASSES = 2 };
+extern const char *const runtime_classes[RUNTIME_CLASSES]; /* sysbox-runc, gvisor: as requests name them */
+
 enum profile {
     PROFILE_AGENT_SERVER, /* images of the first seed: each exposed port has a container port of its own */
     PROFILE_RUNTIME       /* images of the second: container ports equal host ports, a fixed environment */
@@ -66,7 +69,9 @@ struct options {
     char *gpus[OPTIONS_LIST_MAX]; /* ids, where it is not all */
     uint32_t gpus_len;
     char *platform, *runtime; /* NULL: the engine's */
-    uint64_t memory;          /* bytes; 0: no limit. The same for the next two */
+    char *class_runtimes
+        [RUNTIME_CLASSES]; /* the engine's, of each class that requests name; "": as if none was */
+    uint64_t memory;       /* bytes; 0: no limit. The same for the next two */
     uint64_t nano_cpus;
     uint64_t pids;
     enum told_ports told_ports;

@@ -42,6 +42,13 @@ void security_finish(struct security *security);
 /* Its members, for the table of options. */
 extern const struct option_table security_table;
 
+/* The default range of port number `index` of AGENT_SERVER, VSCODE, WORKER_1 and WORKER_2 under `profile: runtime`, on a
+ * kernel of that release (uname(2)): below WSL2, Windows gives the ports from 49152 on to others. */
+struct port_range {
+    uint16_t first, last;
+};
+struct port_range options_port_range(unsigned index, const char *release);
+
 /* kwargs.c: `kwargs`. */
 void options_read_kwargs(struct options_reader *reader, const sbx_json *value);
 

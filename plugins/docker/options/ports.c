@@ -6,16 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 static const struct {
     const char *name, *description;
     uint16_t container_port;
-    uint16_t first, last; /* under the profile `runtime` */
+    struct port_range range, wsl2; /* under the profile `runtime` */
 } defaults[] = {
-    {"AGENT_SERVER", "The agent server", 8000, 30000, 39999},
-    {"VSCODE", "The VS Code server", 8001, 40000, 49999},
-    {"WORKER_1", "The first application that the agent starts", 8011, 50000, 54999},
-    {"WORKER_2", "The second application that the agent starts", 8012, 55000, 59999},
+    {"AGENT_SERVER", "The agent server", 8000, {30000, 39999}, {30000, 34999}},
+    {"VSCODE", "The VS Code server", 8001, {40000, 49999}, {35000, 39999}},
+    {"WORKER_1", "The first application that the agent starts", 8011, {50000, 54999}, {40000, 44999}},
+    {"WORKER_2", "The second application that the agent starts", 8012, {55000, 59999}, {45000, 49151}},
 };
 enum { DEFAULTS_LEN = sizeof defaults / sizeof *defaults };
 
@@ -120,7 +121,10 @@ static void read_exposed(struct options_reader *reader, const sbx_json *value)
     bool agent = false;
     for (uint32_t i = 0; i < options->ports_len; i++)
         agent |= strcmp(options->ports[i].name, "AGENT_SERVER") == 0;
-    if (!agent && reader->base.errors == 0)
+    if (options->ports_len == 0 && reader->base.errors == 0)
+        option_warn(&reader->base, "exposed_ports",
+                    "is empty: sandboxes have no URL, and are RUNNING without a health check");
+    else if (!agent && reader->base.errors == 0)
         option_warn(
             &reader->base, "exposed_ports",
             "none is called AGENT_SERVER: no sandbox will be RUNNING unless health_check_path is null");
@@ -202,9 +206,16 @@ static void read_ranges(struct options_reader *reader, const sbx_json *value)
     }
 }
 
+struct port_range options_port_range(unsigned index, const char *release)
+{
+    return strcasestr(release, "microsoft") ? defaults[index].wsl2 : defaults[index].range;
+}
+
 void options_read_ports(struct options_reader *reader, const sbx_json *exposed, const sbx_json *ranges)
 {
     struct options *options = reader->options;
+    struct utsname kernel;
+    const char *release = uname(&kernel) == 0 ? kernel.release : "";
     if (exposed)
         read_exposed(reader, exposed);
     for (unsigned i = 0; !exposed && i < DEFAULTS_LEN; i++)
@@ -212,8 +223,10 @@ void options_read_ports(struct options_reader *reader, const sbx_json *exposed, 
     for (uint32_t at = 0; options->profile == PROFILE_RUNTIME && at < options->ports_len; at++)
         for (unsigned i = 0; i < DEFAULTS_LEN; i++)
             if (strcmp(options->ports[at].name, defaults[i].name) == 0) {
-                options->ports[at].first = defaults[i].first;
-                options->ports[at].last = defaults[i].last;
+                struct port_range range =
+                    options_port_range(i, options_engine_is_far(options) ? "" : release);
+                options->ports[at].first = range.first;
+                options->ports[at].last = range.last;
             }
     if (ranges)
         read_ranges(reader, ranges);

@@ -486,6 +486,26 @@ static void limits_users_and_the_runtime_are_as_the_spec_asks(void **state)
     json_table()->free(body);
 }
 
+static void a_runtime_class_is_what_the_operator_says(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"{}", "sysbox-runc", "\"sysbox-runc\""},
+        {"{}", "gvisor", "\"runsc\""},
+        {"{\"runtime_classes\": {\"sysbox-runc\": \"\"}}", "sysbox-runc", "absent"},
+        {"{\"runtime_classes\": {\"sysbox-runc\": \"\"}}", "gvisor", "\"runsc\""},
+        {"{\"runtime_classes\": {\"sysbox-runc\": \"\"}, \"runtime\": \"kata\"}", "sysbox-runc", "\"kata\""},
+        {"{\"runtime_classes\": {\"gvisor\": \"my-runsc\"}}", "gvisor", "\"my-runsc\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char spec[100];
+        snprintf(spec, sizeof spec, "{\"id\": \"agent:1\", \"runtime_class\": \"%s\"}", cases[i][1]);
+        sbx_json *body = create(cases[i][0], spec);
+        assert_string_equal(member(body, "HostConfig", "Runtime"), cases[i][2]);
+        json_table()->free(body);
+    }
+}
+
 static void who_chose_the_ports_keeps_their_variables(void **state)
 {
     (void)state;
@@ -508,6 +528,7 @@ int main(void)
     unsetenv("DOCKER_HOST");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_users_and_the_runtime_are_as_the_spec_asks),
+        cmocka_unit_test(a_runtime_class_is_what_the_operator_says),
         cmocka_unit_test(who_chose_the_ports_keeps_their_variables),
         cmocka_unit_test(a_sandbox_is_asked_for_with_all_that_it_needs),
         cmocka_unit_test(without_a_command_the_images_own_is_run),

@@ -2,6 +2,7 @@
  * are warned of.
  */
 #include "options/options.h"
+#include "options/parts.h"
 #include "plugin/json.h"
 
 #include <setjmp.h>
@@ -186,6 +187,40 @@ static void profile_runtime_has_names_and_ranges_of_its_own(void **state)
     options_finish(&options);
 }
 
+static void below_wsl2_the_ranges_end_where_windows_takes_ports(void **state)
+{
+    (void)state;
+    static const char *const releases[] = {"6.1.0-18-amd64", "5.15.153.1-microsoft-standard-WSL2"};
+    static const uint16_t wanted[][4][2] = {{{30000, 39999}, {40000, 49999}, {50000, 54999}, {55000, 59999}},
+                                            {{30000, 34999}, {35000, 39999}, {40000, 44999}, {45000, 49151}}};
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned at = 0; at < 4; at++) {
+            struct port_range range = options_port_range(at, releases[i]);
+            assert_int_equal(range.first, wanted[i][at][0]);
+            assert_int_equal(range.last, wanted[i][at][1]);
+        }
+}
+
+static void docker_pys_form_of_a_sockets_url_is_taken(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"http+unix:///run/docker.sock", "unix:///run/docker.sock"},
+        {"http+unix://run/docker.sock", "unix:///run/docker.sock"},
+        {"http+unix://%2Frun%2fdocker.sock", "unix:///run/docker.sock"},
+    };
+    struct options options;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        setenv("DOCKER_HOST", cases[i][0], 1);
+        assert_good(&options, "{}");
+        assert_string_equal(options.host, cases[i][1]);
+        options_finish(&options);
+    }
+    setenv("DOCKER_HOST", "http+unix://", 1);
+    assert_int_equal(parse(&options, "{}"), -1);
+    options_finish(&options);
+}
+
 static void the_environment_gives_the_defaults_that_the_docker_client_has(void **state)
 {
     (void)state;
@@ -216,6 +251,11 @@ static void the_environment_gives_the_defaults_that_the_docker_client_has(void *
     }
     assert_good(&options, "{\"bind_address\": \"0.0.0.0\"}");
     assert_string_equal(options.docker_config, "/etc/docker-client");
+    assert_true(options.tls);
+    assert_string_equal(options.tls_key, path);
+    options_finish(&options);
+    unsetenv("DOCKER_TLS_VERIFY"); /* the files alone are enough, and peers are checked all the same */
+    assert_good(&options, "{\"bind_address\": \"0.0.0.0\"}");
     assert_true(options.tls);
     assert_string_equal(options.tls_key, path);
     options_finish(&options);
@@ -299,7 +339,8 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
          "bind_address, network, "
          "gpus, "
          "platform, "
-         "runtime, limits, pause_mode, pull_policy, stop_timeout, extra_hosts, security, kwargs, on_shutdown "
+         "runtime, runtime_classes, limits, pause_mode, pull_policy, stop_timeout, extra_hosts, security, "
+         "kwargs, on_shutdown "
          "and "
          "on_shutdown_scope\n"},
         {"{\"host\": \"http://engine:1\"}", ENGINE},
@@ -405,6 +446,12 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
          "runtime: must be the name of a runtime of the engine, such as runsc\n"},
         {"{\"limits\": {\"memory\": \"1MiB\"}}",
          "limits.memory: must be a size such as 64KiB or 1MiB, at least 6291456 bytes\n"},
+        {"{\"runtime_classes\": {\"sysbox\": \"\"}}",
+         "runtime_classes.sysbox: unknown runtime class; there are sysbox-runc and gvisor\n"},
+        {"{\"runtime_classes\": {\"gvisor\": \"a b\"}}",
+         "runtime_classes.gvisor: must be the name of a runtime of the engine, such as runsc, or \"\" for "
+         "the one "
+         "that sandboxes have without a class\n"},
         {"{\"limits\": {\"cpu\": 1}}", "limits.cpu: unknown limit; there are memory, cpus and pids\n"},
         {"{\"pause_mode\": \"sleep\"}", "pause_mode: must be freeze or stop\n"},
         {"{\"stop_timeout\": \"46s\"}",
@@ -476,7 +523,8 @@ static void what_may_surprise_is_warned_of(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"{\"exposed_ports\": []}", "exposed_ports: none is called AGENT_SERVER"},
+        {"{\"exposed_ports\": []}",
+         "exposed_ports: is empty: sandboxes have no URL, and are RUNNING without a health check"},
         {"{\"profile\": \"runtime\", \"exposed_ports\": [{\"name\": \"AGENT_SERVER\", \"container_port\": "
          "1}]}",
          "exposed_ports[0]: container_port has no effect under profile: runtime"},
@@ -551,6 +599,8 @@ int main(void)
         cmocka_unit_test_setup(without_options_the_defaults_are_safe, clean_environment),
         cmocka_unit_test_setup(every_option_is_taken, clean_environment),
         cmocka_unit_test_setup(profile_runtime_has_names_and_ranges_of_its_own, clean_environment),
+        cmocka_unit_test(below_wsl2_the_ranges_end_where_windows_takes_ports),
+        cmocka_unit_test_setup(docker_pys_form_of_a_sockets_url_is_taken, clean_environment),
         cmocka_unit_test_setup(the_environment_gives_the_defaults_that_the_docker_client_has,
                                clean_environment),
         cmocka_unit_test_setup(sandboxes_are_told_the_public_url_or_the_port_on_the_host, clean_environment),

@@ -225,6 +225,19 @@ void report_unused(struct world *world, const char *sandbox)
     world_turn(world);
 }
 
+void report_unreached(struct world *world, const char *sandbox)
+{
+    struct sbx_observation observation = {.size = sizeof observation,
+                                          .state = SBX_STATE_RUNNING,
+                                          .sandbox_id = sandbox,
+                                          .exit_code = -1,
+                                          .incarnation = UINT64_MAX,
+                                          .flags = SBX_OBSERVED_UNREACHED};
+    struct backend_events events = service_backend_events(world->service);
+    events.report(events.arg, &world->backend, &observation);
+    world_turn(world);
+}
+
 void report_agent(struct world *world, const char *sandbox, enum sbx_state state, const char *agent_url)
 {
     tell(world, sandbox, state, UINT64_MAX, agent_url);

@@ -59,6 +59,8 @@ void report(struct world *world, const char *sandbox, enum sbx_state state);
 void report_agent(struct world *world, const char *sandbox, enum sbx_state state, const char *agent_url);
 
 /* Reported with this flag and key, in STARTING or RUNNING. */
+/* RUNNING (again with the same incarnation), and reached by nobody from outside. */
+void report_unreached(struct world *world, const char *sandbox);
 void report_unused(struct world *world, const char *sandbox); /* ENDED, before anything ran */
 void report_key(struct world *world, const char *sandbox, enum sbx_state state, const char *key);
 

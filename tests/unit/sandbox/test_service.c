@@ -430,6 +430,25 @@ static void the_operator_has_the_last_word_on_the_body(void **state)
     }
 }
 
+static void one_that_nobody_reaches_runs_without_a_check(void **state)
+{
+    (void)state;
+    store_seed("runs", NULL, true, false, NULL);
+    struct world *world = world_create(0, OVER_LIMIT_PAUSE_OLDEST);
+    world->backend.health_path = "/alive";
+    world_begin(world);
+    report_unreached(world, "runs");
+    assert_int_equal(get(world, "runs")->status, SANDBOX_RUNNING);
+    report_agent(world, "runs", SBX_STATE_RUNNING, NULL); /* it is reached now, and is asked */
+    assert_int_equal(get(world, "runs")->status, SANDBOX_STARTING);
+    agent_answer(world, "runs", 200);
+    flight_end(world, flight_find("confirm", "runs"), NULL);
+    assert_int_equal(get(world, "runs")->status, SANDBOX_RUNNING);
+    report_unreached(world, "runs");
+    assert_int_equal(get(world, "runs")->status, SANDBOX_RUNNING);
+    world_destroy(world);
+}
+
 static void a_sandbox_that_is_reached_elsewhere_since_is_asked_there_and_goes_on_running(void **state)
 {
     (void)state;
@@ -568,6 +587,7 @@ int main(void)
         cmocka_unit_test(health_makes_it_running_failing_twice_an_error_and_back),
         cmocka_unit_test(an_answer_with_another_body_is_not_ready),
         cmocka_unit_test(the_operator_has_the_last_word_on_the_body),
+        cmocka_unit_test(one_that_nobody_reaches_runs_without_a_check),
         cmocka_unit_test(a_sandbox_that_is_reached_elsewhere_since_is_asked_there_and_goes_on_running),
         cmocka_unit_test(the_first_generation_waits_for_first_checks_so_that_first_reads_are_true),
         cmocka_unit_test(another_program_on_its_port_does_not_make_it_running),
