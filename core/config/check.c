@@ -197,6 +197,9 @@ static void check_runtime_api(struct config_reader *reader, struct config_node *
         config->runtime_api_backend = config->default_backend;
     else if (!has_backend(root, config->runtime_api_backend))
         refuse_backend(reader, find(section, "backend"), config);
+    if (config->runtime_api_push && !config->runtime_api_builds)
+        node_error(find(section, "push"), reader->problems,
+                   "needs runtime_api.builds: true, since it is about images that are built here");
     struct config_node *node = find_element(find(section, "own_commands"), 0);
     for (size_t i = 0; i < config->own_commands_len; i++, node = node->next)
         if (config->own_commands[i] && !has_backend(root, config->own_commands[i]))

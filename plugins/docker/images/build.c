@@ -88,33 +88,51 @@ static const char *failure_words(const struct building *building, const struct s
     return error && status >= 400 && !refusal_is_unknown(error) ? error->message : NULL;
 }
 
-static void push_next(struct building *building);
-
-static void on_pushed(void *arg, const struct sbx_error *error, int status)
+/* The end of the engine's stream. False: it did not go well, and the operation has ended. `explain` fills in what the
+ * engine's words mean. */
+static bool went_well(struct building *building, const struct sbx_error *error, int status,
+                      void (*explain)(const struct building *building, const char *words,
+                                      struct sbx_error *err))
 {
-    struct building *building = arg;
+    struct sbx_error failure;
     building->call = NULL;
     build_log_end(&building->log);
     write_text(building);
     const char *words = failure_words(building, error, status);
-    struct sbx_error failure;
-    if (words) {
-        const struct pull_facts facts = {.image = building->names[building->pushed],
-                                         .registry = building->name.registry,
-                                         .with_credentials = building->with_credentials};
-        push_failure_of(&failure, &facts, words);
-        building_end(building, &failure);
-    } else if (error) {
-        building_end(building, error);
-    } else if (!building->log.has_result) {
-        failure_set(&failure, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
-                    "the engine ended the push of %.200s without saying how",
-                    building->names[building->pushed]);
-        building_end(building, &failure);
-    } else {
-        building->pushed++;
-        push_next(building);
-    }
+    if (!words && !error && building->log.has_result)
+        return true;
+    if (words)
+        explain(building, words, &failure);
+    else if (error)
+        failure = *error;
+    else
+        failure_set(&failure, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE,
+                    "the engine came to an end without saying how");
+    if (refusal_is_unknown(&failure))
+        watch_doubt(building->docker);
+    building_end(building, &failure);
+    return false;
+}
+
+/* ---- pushing ---- */
+
+static void push_next(struct building *building);
+
+static void explain_push(const struct building *building, const char *words, struct sbx_error *err)
+{
+    const struct pull_facts facts = {.image = building->names[building->pushed],
+                                     .registry = building->name.registry,
+                                     .with_credentials = building->with_credentials};
+    push_failure_of(err, &facts, words);
+}
+
+static void on_pushed(void *arg, const struct sbx_error *error, int status)
+{
+    struct building *building = arg;
+    if (!went_well(building, error, status, explain_push))
+        return;
+    building->pushed++;
+    push_next(building);
 }
 
 static void on_credentials(void *arg, const char *header)
@@ -151,28 +169,17 @@ static void push_next(struct building *building)
         on_credentials(building, NULL);
 }
 
+static void explain_build(const struct building *building, const char *words, struct sbx_error *err)
+{
+    (void)building;
+    build_failure_of(err, words);
+}
+
 static void on_built(void *arg, const struct sbx_error *error, int status)
 {
     struct building *building = arg;
-    building->call = NULL;
-    build_log_end(&building->log);
-    write_text(building);
-    const char *words = failure_words(building, error, status);
-    struct sbx_error failure;
-    if (words) {
-        build_failure_of(&failure, words);
-        building_end(building, &failure);
-    } else if (error) {
-        if (refusal_is_unknown(error))
-            watch_doubt(building->docker);
-        building_end(building, error);
-    } else if (!building->log.has_result) {
-        failure_set(&failure, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE,
-                    "the engine ended the build without saying how");
-        building_end(building, &failure);
-    } else {
+    if (went_well(building, error, status, explain_build))
         push_next(building);
-    }
 }
 
 /* ---- the operation ---- */

@@ -190,6 +190,9 @@ static void wrong_types_and_values_are_told_with_what_would_be_right(void **stat
          "f:2:15: runtime_api.backend: must be the name of one of backends, perhaps local, got lokal"},
         {BACKEND "runtime_api: {own_commands: [local, x]}\n",
          "f:2:37: runtime_api.own_commands[1]: must be the name of one of backends, got x"},
+        {BACKEND "runtime_api: {push: true}\n",
+         "f:2:15: runtime_api.push: needs runtime_api.builds: true, since it is about images that are built "
+         "here"},
         {BACKEND "runtime_api: {images: ubuntu}\n",
          "f:2:15: runtime_api.images: must be a list of texts, got ubuntu"},
         {BACKEND "runtime_api: {images: [a, '', ~]}\n",
