@@ -164,15 +164,20 @@ static bool add_arguments(struct buffer *line, struct json_object *list, struct 
 }
 
 /* At a character's beginning. */
-static void cut(const char *line, char out[COMMAND_LINE_SIZE])
+static void cut(const struct buffer *line, char out[COMMAND_LINE_SIZE])
 {
     static const char more[] = "…";
-    size_t len = strlen(line), most = COMMAND_LINE_SIZE - sizeof more;
+    size_t len = line->len, most = COMMAND_LINE_SIZE - sizeof more;
+    if (line->failed) {
+        memcpy(out, blank, sizeof blank);
+        return;
+    }
     bool is_cut = len >= COMMAND_LINE_SIZE;
     if (is_cut)
-        for (len = most; len > 0 && ((unsigned char)line[len] & 0xc0) == 0x80;)
+        for (len = most; len > 0 && ((unsigned char)line->data[len] & 0xc0) == 0x80;)
             len--;
-    memcpy(out, line, len);
+    if (len > 0)
+        memcpy(out, line->data, len);
     memcpy(out + len, is_cut ? more : "", is_cut ? sizeof more : 1);
 }
 
@@ -191,7 +196,7 @@ bool command_line_of(const char *spec_json, size_t spec_len, const char *session
     json_object_object_get_ex(spec, "initial_env", &env);
     bool there = add_arguments(&line, entry, env, session_key, &next);
     there |= add_arguments(&line, command, env, session_key, &next);
-    cut(line.failed ? blank : buffer_text(&line), out);
+    cut(&line, out);
     buffer_finish(&line);
     json_object_put(spec);
     json_tokener_free(tokener);
