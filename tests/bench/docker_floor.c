@@ -50,7 +50,7 @@ static bool create(struct container *container, char *reply)
                        "\"Env\":[\"OH_SESSION_API_KEYS_0=0123456789abcdefghijklmnopqrstuvwxyzABCDEFG\"],"
                        "\"Labels\":{\"sandbox_spec_id\":\"%s\"},\"ExposedPorts\":{%s},"
                        "\"HostConfig\":{\"Init\":true,\"NetworkMode\":\"bridge\",\"PortBindings\":{%s},"
-                       "\"SecurityOpt\":[\"no-new-privileges\"],\"PidsLimit\":4096,"
+                       "\"PidsLimit\":4096,"
                        "\"ExtraHosts\":[\"host.docker.internal:host-gateway\"]}}",
                        image, image, exposed, bound);
     if (len < 0 || (size_t)len >= sizeof body ||

@@ -25,11 +25,11 @@ enum kwarg_kind {
 };
 
 struct kwarg {
-    const char *name; /* docker-py's, of its containers.run(); exactly so */
-    enum kwarg_kind kind;
+    const char *name;   /* docker-py's, of its containers.run(); exactly so */
     const char *engine; /* the engine's; NULL: it has none */
-    bool host;          /* a member of HostConfig */
-    const char *why;    /* KWARG_REFUSED */
+    const char *why;    /* KWARG_REFUSED: what is right in its place */
+    enum kwarg_kind kind;
+    bool host; /* a member of HostConfig */
 };
 
 /* NULL: docker-py has no such name. */
