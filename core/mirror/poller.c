@@ -26,7 +26,7 @@ static uint64_t at_most(uint64_t value, uint64_t bound)
  * Give or take a tenth, so that a thousand agents are not asked in one instant. */
 static uint64_t next_delay_ms(const struct agent *agent)
 {
-    uint64_t interval = agent->poller->interval_ms, delay = (clock_ms() - agent->since_ms) / 4;
+    uint64_t interval = agent->interval_ms, delay = (clock_ms() - agent->since_ms) / 4;
     if (delay < FIRST_DELAY_MS)
         delay = FIRST_DELAY_MS;
     delay = at_most(delay, interval);
@@ -118,7 +118,7 @@ void poller_leave_place(struct poller *poller)
 
 /* ---- agents ----------------------------------------------------------------------------------- */
 
-static struct agent *new_agent(struct poller *poller, const char *sandbox_id)
+static struct agent *new_agent(struct poller *poller, const char *sandbox_id, uint32_t interval_ms)
 {
     struct agent *agent = calloc(1, sizeof *agent);
     char *id = strdup(sandbox_id);
@@ -127,11 +127,12 @@ static struct agent *new_agent(struct poller *poller, const char *sandbox_id)
     agent->poller = poller;
     agent->sandbox_id = id;
     agent->since_ms = clock_ms();
+    agent->interval_ms = interval_ms;
     evtimer_assign(&agent->timer, loop_base(poller->deps.loop), on_turn, agent);
     map_put(&poller->agents, agent->sandbox_id, agent);
     uint32_t random;
     random_fill(&random, sizeof random);
-    loop_arm_ms(&agent->timer, random % at_most(LOOK_AFTER_MS, poller->interval_ms));
+    loop_arm_ms(&agent->timer, random % at_most(LOOK_AFTER_MS, interval_ms));
     return agent;
 }
 
@@ -187,6 +188,15 @@ static void leave_agents(struct poller *poller, bool all)
     }
 }
 
+static void set_interval(struct agent *agent, uint32_t interval_ms)
+{
+    if (agent->interval_ms == interval_ms)
+        return;
+    agent->interval_ms = interval_ms;
+    if (event_pending(&agent->timer, EV_TIMEOUT, NULL))
+        loop_arm_ms(&agent->timer, next_delay_ms(agent));
+}
+
 static void look(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -197,10 +207,13 @@ static void look(evutil_socket_t fd, short what, void *arg)
     for (size_t i = 0; (agent = map_next(&poller->agents, &i));)
         agent->seen = false;
     for (size_t i = 0; mirror_next_agent(poller->mirror, &i, &running);) {
+        uint32_t own_ms = sandbox_polling_ms(running.sandbox);
+        uint32_t interval_ms = own_ms ? own_ms : poller->interval_ms;
         agent = map_get(&poller->agents, running.sandbox->id);
         if (!agent)
-            agent = new_agent(poller, running.sandbox->id);
+            agent = new_agent(poller, running.sandbox->id, interval_ms);
         agent->seen = true;
+        set_interval(agent, interval_ms);
     }
     leave_agents(poller, false);
 }
@@ -233,7 +246,7 @@ struct poller *poller_create(const struct mirror_deps *deps, struct mirror *mirr
 void poller_commit(struct poller *poller, const struct config *next)
 {
     uint32_t interval = next->public_url ? 0 : next->events_polling_interval_ms;
-    if (interval == poller->interval_ms)
+    if (!interval && !poller->interval_ms)
         return;
     poller->interval_ms = interval;
     event_del(&poller->look);
@@ -241,11 +254,7 @@ void poller_commit(struct poller *poller, const struct config *next)
         leave_agents(poller, true);
         return;
     }
-    struct agent *agent;
-    for (size_t i = 0; (agent = map_next(&poller->agents, &i));)
-        if (event_pending(&agent->timer, EV_TIMEOUT, NULL))
-            loop_arm_ms(&agent->timer, next_delay_ms(agent));
-    loop_arm_ms(&poller->look, 0);
+    loop_arm_ms(&poller->look, 0); /* which may be at other intervals now */
 }
 
 void poller_destroy(struct poller *poller)

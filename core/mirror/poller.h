@@ -1,7 +1,7 @@
 /* mirror/poller.h: asks agent servers what is new, where they can't report it: without server.public_url.
  *
  * Each agent server that runs is asked soon after it began to, then more and more seldom, down to every
- * events.polling_interval; one that does not answer well is asked still less often, and the log says so once. At most
+ * events.polling_interval, or its backend's own; one that does not answer well is asked still less often, and the log says so once. At most
  * POLLER_TRANSFERS requests are under way, each with its own timeout; whose turn it is waits for a place before each of
  * its requests, so that no agent server holds up another. Loop thread only. Private.
  */
@@ -19,7 +19,7 @@ struct agent;
 struct poller {
     struct mirror_deps deps;
     struct mirror *mirror;
-    uint32_t interval_ms; /* 0: agent servers report by themselves */
+    uint32_t interval_ms; /* of those whose backend has none; 0: agent servers report by themselves */
     struct map agents;    /* by sandbox id */
     struct agent *left;   /* what is under way of them can't be cancelled */
     struct event look;    /* at which agents run, after that has changed */

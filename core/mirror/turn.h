@@ -46,6 +46,7 @@ struct agent {
     /* poller.c's */
     bool seen;
     uint64_t since_ms;
+    uint32_t interval_ms; /* its backend's, or events.polling_interval */
     unsigned failures; /* turns in a row */
     bool told;         /* the log has a line about it */
     struct event timer;

@@ -234,6 +234,11 @@ const char *backend_default_health_path(const struct backend *backend)
     return path[0] ? path : NULL;
 }
 
+uint32_t backend_polling_ms(const struct backend *backend)
+{
+    return backend->polling_ms;
+}
+
 const char *backend_default_health_body(const struct backend *backend)
 {
     return backend->health_body;

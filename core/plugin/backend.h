@@ -38,6 +38,8 @@ const char *backend_plugin_version(const struct backend *backend);
 const char *backend_default_health_path(const struct backend *backend); /* NULL: no checks */
 /* A JSON object whose members a good answer there has to have; NULL: any answer is good. */
 const char *backend_default_health_body(const struct backend *backend);
+/* How often its agent servers are polled; 0: as events.polling_interval says. */
+uint32_t backend_polling_ms(const struct backend *backend);
 uint32_t backend_default_max_sandboxes(const struct backend *backend); /* 0: no limit */
 /* The plugin's own spec as the ABI's spec_json, for a configuration without specs; NULL: it has none. */
 const char *backend_default_spec(const struct backend *backend, size_t *len);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { POLLING_LEAST_MS = 100, POLLING_MOST_MS = 24 * 60 * 60 * 1000 };
 enum { HEALTH_PATH_MAX = 1023, HEALTH_BODY_MAX = 4096, HEALTH_BODY_MEMBERS = 16 };
 
 struct backend *host_enter(struct sbx_backend *abi, const char *service)
@@ -211,6 +212,21 @@ static void health_check(struct sbx_backend *abi, const char *path, const char *
     }
 }
 
+static void polling_interval(struct sbx_backend *abi, uint32_t ms)
+{
+    struct backend *backend = host_enter(abi, "polling_interval");
+    if (!backend)
+        return;
+    if (backend->opened)
+        instance_complain(backend, NULL, "the plugin called polling_interval() outside of open(); ignored");
+    else if (ms != 0 && (ms < POLLING_LEAST_MS || ms > POLLING_MOST_MS))
+        instance_complain(backend, NULL,
+                          "the plugin's polling interval of %u ms is not between %d and %d ms; ignored", ms,
+                          POLLING_LEAST_MS, POLLING_MOST_MS);
+    else
+        backend->polling_ms = ms;
+}
+
 static void progress(struct sbx_backend *abi, sbx_op op)
 {
     struct backend *backend = host_enter(abi, "progress");
@@ -290,6 +306,7 @@ const struct sbx_host *host_table(void)
         .log_enabled = host_log_enabled,
         .instance_alive = instance_alive,
         .health_check = health_check,
+        .polling_interval = polling_interval,
         .on_shutdown_scope = on_shutdown_scope,
         .default_spec = default_spec,
     };

@@ -81,6 +81,7 @@ struct backend {
     char id_prefix[BACKEND_ID_PREFIX_MAX + 1];
     char *health_path; /* given in open(); NULL: the plugin's own */
     char *health_body; /* likewise; NULL: any */
+    uint32_t polling_ms; /* likewise; 0: events.polling_interval */
     struct log_gate gate;
     struct backend *next; /* in its set's list of retired ones */
 };

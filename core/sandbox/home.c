@@ -162,6 +162,11 @@ const char *sandbox_backend_name(const struct sandbox *sandbox)
     return sandbox->home->name;
 }
 
+uint32_t sandbox_polling_ms(const struct sandbox *sandbox)
+{
+    return sandbox->home->backend ? backend_polling_ms(sandbox->home->backend) : 0;
+}
+
 const char *home_health_path(const struct home *home)
 {
     if (home->settings && home->settings->health_path_given)

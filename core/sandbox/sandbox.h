@@ -131,6 +131,9 @@ const char *sandbox_status_detail(const struct sandbox *sandbox);
 /* Where the daemon reaches its agent server; NULL: not known. May end in a slash. */
 const char *sandbox_agent_url(const struct sandbox *sandbox);
 
+/* How often its agent server is to be polled; 0: as events.polling_interval says. */
+uint32_t sandbox_polling_ms(const struct sandbox *sandbox);
+
 /* The name of its backend, also when that is not configured any more. */
 const char *sandbox_backend_name(const struct sandbox *sandbox);
 

@@ -322,6 +322,10 @@ struct sbx_host {
      * replace both; `body_json` is left out where the operator gives another path. */
     void (*health_check)(struct sbx_backend *backend, const char *path, const char *body_json);
 
+    /* In open() only: how often the host polls the agent servers of this backend, in milliseconds, 100 to 86,400,000,
+     * where they can't report by themselves. 0: as often as events.polling_interval says, as without this call. */
+    void (*polling_interval)(struct sbx_backend *backend, uint32_t ms);
+
     /* validate(): says in one line what the option at `path` comes to, where that asks for nothing: `--check` shows
      * it, the log has it as info. */
     void (*option_note)(struct sbx_check *check, const char *path, const char *message);

@@ -31,7 +31,9 @@ static const struct option all[] = {
     {.name = "runtime_class", .type = OPTION_OTHER},
     {"start_sandbox_timeout", OPTION_DURATION, AT(start_timeout_ms), .min = 1000, .max = HOUR_MS,
      .number = 120000},
-    {"polling_interval", OPTION_DURATION, AT(polling_interval_ms), .min = 100, .max = HOUR_MS,
+    {"polling_interval", OPTION_DURATION, AT(polling_interval_ms), .min = 100, .max = 24 * HOUR_MS,
+     .number = 0},
+    {"refresh_interval", OPTION_DURATION, AT(refresh_interval_ms), .min = 100, .max = HOUR_MS,
      .number = 15000},
     {"max_in_flight", OPTION_INTEGER, AT(max_in_flight), .min = 1, .max = 256, .number = 16},
     {"timeout", OPTION_DURATION, AT(timeout_ms), .min = 100, .max = 600000, .number = 15000},
@@ -110,6 +112,15 @@ static void check_key(struct option_reader *reader, const struct options *option
 
 /* ---- the rest ---- */
 
+static void check_polling(struct option_reader *reader, const sbx_json *root, const char *public_url)
+{
+    if (public_url && option_given(reader, root, "polling_interval"))
+        option_warn(reader, "polling_interval",
+                    "is how often agent servers are asked for their events, and they report by themselves "
+                    "to server.public_url: leave it out, or give refresh_interval, which is how often the "
+                    "API is asked about sandboxes");
+}
+
 static void check_file(struct option_reader *reader, const char *option, const char *path)
 {
     struct stat file;
@@ -167,6 +178,7 @@ int options_parse(struct options *options, const struct sbx_host *host, struct s
     if (options->resource_factor & (options->resource_factor - 1))
         option_complain(&reader, "resource_factor", "must be 1, 2, 4 or 8");
     read_choices(&reader, root, options);
+    check_polling(&reader, root, config->public_url);
     set_webhook_base(options, config->public_url);
     host->json->free(root);
     return reader.errors == 0 ? 0 : -1;

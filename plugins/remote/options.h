@@ -15,7 +15,8 @@ struct options {
     uint64_t resource_factor;
     bool sysbox; /* runtime_class; gVisor is what a runtime API takes by itself */
     uint64_t start_timeout_ms;
-    uint64_t polling_interval_ms;
+    uint64_t polling_interval_ms; /* of agent servers; 0: as events.polling_interval says */
+    uint64_t refresh_interval_ms; /* of what the API says of all sandboxes */
     uint64_t max_in_flight;
     uint64_t timeout_ms;               /* of one request */
     char *tls_ca, *tls_cert, *tls_key; /* NULL: the system's trust, no certificate of ours */

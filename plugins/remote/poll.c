@@ -1,5 +1,5 @@
 /* poll.c: when sandboxes are asked about, and whether the API is there; see remote.h. The API tells nothing by itself, so
- * that all are asked about every polling_interval, and those that start in a growing interval, all of them in one
+ * that all are asked about every refresh_interval, and those that start in a growing interval, all of them in one
  * request. The same answers tell whether the API can be reached.
  *
  * One failure may be an accident: it is asked again after a second, and taken for lost after the second one. An API
@@ -143,7 +143,7 @@ static void all_asked(void *arg, const struct sbx_error *error)
 {
     struct remote *remote = arg;
     remote->poll.all = NULL;
-    arm_all(remote, error ? AGAIN_MS : remote->options.polling_interval_ms);
+    arm_all(remote, error ? AGAIN_MS : remote->options.refresh_interval_ms);
     poll_heard(remote, error);
 }
 

@@ -81,6 +81,8 @@ static void open_backend(struct sbx_backend *public, const struct sbx_backend_co
     public->self = remote;
     api_init(&remote->api, public, &remote->options, poll_doubt, remote);
     host->on_shutdown(public, remote->options.on_shutdown);
+    if (SBX_HAS(host, polling_interval))
+        host->polling_interval(public, (uint32_t)remote->options.polling_interval_ms);
     records_load(remote, loaded, remote);
 }
 

@@ -5,6 +5,7 @@
  *              request                              list.c     a full listing
  *   act.c      pause and resume                     table.c    the sandboxes that are known
  *   remove.c   removal                              report.c   what the host is told
+ *   each.c     many sandboxes asked about one by one
  *   ask.c      logs, images                         record.c   what the store has of them
  *   operation.c  what operations have in common     api.c      calls of the API
  *
@@ -91,6 +92,23 @@ void sweep_cancel(struct sweep *sweep); /* NULL is allowed */
 /* How long one may take. Each request has `timeout`, as all have; but where all that max_in_flight allows are under way,
  * and slow, it has to wait for its turn: an API that answers each of them in time is not lost. */
 uint64_t sweep_time_ms(const struct remote *remote);
+
+/* ---- each.c: the same, one by one ---- */
+
+struct each;
+struct each_asker {
+    /* What the API says of one; `value` NULL: it does not know it. */
+    void (*take)(void *arg, const char *id, const sbx_json *value);
+    /* All were asked about, with the first error. Not `proven`: it could not be seen that it is a runtime API, so that
+     * nothing that it does not know was told. */
+    void (*done)(void *arg, const struct sbx_error *error, bool proven);
+    void *arg;
+};
+/* Asks about each of `count` ids (borrowed until the end; at least one). `done` comes once, never from inside the call. */
+struct each *each_begin(struct remote *remote, char (*ids)[SANDBOX_ID_SIZE], size_t count,
+                        const struct each_asker *asker);
+void each_cancel(struct each *each);               /* NULL is allowed */
+size_t each_at_once(const struct remote *remote); /* so many requests are under way */
 
 /* ---- poll.c ---- */
 
@@ -179,6 +197,7 @@ struct remote {
     struct operation *operations;
     struct sweep *sweeps;
     size_t ids_at_once; /* in one request, as far as was learned; 0: not yet (sweep.c) */
+    bool one_by_one;    /* the API has no GET /sessions/batch */
     uint64_t turn;      /* counts reports of operations */
     uint64_t loads;     /* counts loads of records */
     bool quiesced;

@@ -1,7 +1,8 @@
 /* sweep.c: asks about many sandboxes in few requests (remote.h): GET /sessions/batch?ids=A&ids=B, as many ids at once as
  * a request line and a sandboxd take. Where that is too much for an API, or a proxy before it, half of them are asked for
  * at once, and no more from then on. What is answered is reported; what has changed since it was asked, by an operation
- * of ours, is left alone. Decides neither when to ask nor what a failure means.
+ * of ours, is left alone. An API that has no such call, as the first ones, is asked about each by itself from then on
+ * (each.c). Decides neither when to ask nor what a failure means.
  */
 #include "common/failure.h"
 #include "remote.h"
@@ -37,6 +38,8 @@ struct sweep {
     size_t count;
     struct batch *batches; /* with room for all that they may be divided into */
     size_t batches_len, pending;
+    struct each *each;       /* under way, or NULL */
+    struct sbx_error no_such; /* how the batch was refused, before they were asked about one by one */
     uint64_t deadline_ms;
     bool failed;
     struct sbx_error error;
@@ -53,6 +56,8 @@ static void drop_calls(struct sweep *sweep)
     sweep->pending = 0;
 }
 
+static void end(struct sweep *sweep);
+
 static void destroy(struct sweep *sweep)
 {
     struct sweep **at = &sweep->remote->sweeps;
@@ -60,6 +65,7 @@ static void destroy(struct sweep *sweep)
         at = &(*at)->next;
     *at = sweep->next;
     drop_calls(sweep);
+    each_cancel(sweep->each);
     free(sweep->batches);
     free(sweep->ids);
     free(sweep);
@@ -88,7 +94,7 @@ static void take(struct sweep *sweep, const char *id, const sbx_json *value)
         return;
     struct runtime runtime;
     struct sbx_error error;
-    if (remote->host->json->type(value) == SBX_JSON_NULL) {
+    if (!value || remote->host->json->type(value) == SBX_JSON_NULL) {
         /* Of one that was never seen nothing is said: its start may be under way in another instance, and a listing
          * leaves it out anyway. */
         if (sandbox->runtime_id)
@@ -155,6 +161,50 @@ static void halve(struct batch *batch)
     ask(rest);
 }
 
+/* ---- an API without such a call ---- */
+
+static void take_one(void *arg, const char *id, const sbx_json *value)
+{
+    struct sweep *sweep = arg;
+    take(sweep, id, value);
+}
+
+/* Nothing proves that it is a runtime API. */
+static void no_api(struct sweep *sweep)
+{
+    struct sbx_error error;
+    failure_set(&error, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
+                "there is no runtime API at its api_url (a sandboxd has it below /runtime-api)%s%s",
+                *sweep->no_such.message ? ": " : "", sweep->no_such.message);
+    fail(sweep, &error);
+}
+
+static void one_by_one_done(void *arg, const struct sbx_error *error, bool proven)
+{
+    struct sweep *sweep = arg;
+    struct remote *remote = sweep->remote;
+    sweep->each = NULL;
+    if (error)
+        fail(sweep, error);
+    else if (!proven)
+        no_api(sweep);
+    else if (!remote->one_by_one)
+        remote->host->log(remote->public, SBX_LOG_INFO, NULL,
+                          "the runtime API has no GET " PATH ": each sandbox is asked about by itself, "
+                          "%zu at once",
+                          each_at_once(remote));
+    remote->one_by_one = remote->one_by_one || proven;
+    end(sweep);
+}
+
+static void ask_one_by_one(struct sweep *sweep)
+{
+    const struct each_asker asker = {.take = take_one, .done = one_by_one_done, .arg = sweep};
+    sweep->each = each_begin(sweep->remote, sweep->ids, sweep->count, &asker);
+}
+
+/* ---- an answer ---- */
+
 /* Of one alone. False: that is nobody. */
 static bool take_too_large(const struct batch *batch, const struct sbx_error *error)
 {
@@ -172,6 +222,12 @@ static void answered(void *arg, const struct api_answer *answer)
     struct sweep *sweep = batch->sweep;
     batch->call = NULL;
     sweep->pending--;
+    if (answer->error && (answer->status == 404 || answer->status == 405)) {
+        sweep->no_such = *answer->error;
+        drop_calls(sweep);
+        ask_one_by_one(sweep);
+        return;
+    }
     if (is_too_much(answer) && batch->count > IDS_LEAST) {
         halve(batch);
         if (batch->count < sweep->remote->ids_at_once)
@@ -186,20 +242,18 @@ static void answered(void *arg, const struct api_answer *answer)
         poll_hold_off(sweep->remote, answer->error, answer->retry_after_ms);
     if (is_too_much(answer)) /* but it is not their number, and the others will fare no better */
         drop_calls(sweep);
-    if (answer->error && answer->status == 404) {
-        struct sbx_error error;
-        failure_set(&error, SBX_ERR_REFUSED, SBX_CODE_BACKEND_REFUSED,
-                    "there is no runtime API at its api_url (a sandboxd has it below /runtime-api): %s",
-                    answer->error->message);
-        fail(sweep, &error);
-    } else if (answer->error) {
+    if (answer->error) {
         if (!answer->too_large || !take_too_large(batch, answer->error))
             fail(sweep, answer->error);
     } else {
         take_all(batch, answer->body);
     }
-    if (sweep->pending > 0)
-        return;
+    if (sweep->pending == 0)
+        end(sweep);
+}
+
+static void end(struct sweep *sweep)
+{
     void (*done)(void *, const struct sbx_error *) = sweep->done;
     void *its = sweep->arg;
     struct sbx_error error = sweep->error;
@@ -291,6 +345,10 @@ struct sweep *sweep_begin(struct remote *remote, enum sweep_scope scope, uint64_
     if (sweep->count == 0) {
         destroy(sweep);
         return NULL;
+    }
+    if (remote->one_by_one) {
+        ask_one_by_one(sweep);
+        return sweep;
     }
     divide(sweep);
     sweep->pending = sweep->batches_len;

@@ -207,7 +207,7 @@ def remote():
     far.write()
     far.start()
     near = daemon()
-    options = {"api_url": f"http://{far.address}/runtime-api", "polling_interval": "100ms"}
+    options = {"api_url": f"http://{far.address}/runtime-api", "refresh_interval": "100ms"}
     near.config["backends"] = {"far": {"plugin": "remote", "options": options}}
     near.config["specs"] = far.config["specs"]
     near.config["server"]["public_url"] = "http://127.0.0.1:9"  # or else it asks each agent, too
@@ -216,7 +216,7 @@ def remote():
     with ThreadPoolExecutor(4) as pool:
         ids = [sandbox["id"] for sandbox in pool.map(lambda _: near.start_sandbox(), range(RUNTIMES))]
     loop, threads = listing(near, far)
-    options["polling_interval"] = "1h"  # nothing else is asked meanwhile
+    options["refresh_interval"] = "1h"  # nothing else is asked meanwhile
     near.write()
     near.reload()
     out = subprocess.run([BUILD / "tests/bench/bench-remote-calls", str(near.port), str(far.port), str(STARTS)], check=True,

@@ -73,7 +73,7 @@ class Pair:
                                          **({"role": "admin"} if user == USERS[-1] else {})} for user in USERS]}
         near.config["backends"] = {"far": {"plugin": "remote", "options": {
             "api_url": f"http://127.0.0.1:{self.proxy.port}/runtime-api", "api_key": FAR_KEY,
-            "polling_interval": "200ms", "timeout": f"{2 * SLOWER}s"}}}
+            "refresh_interval": "200ms", "timeout": f"{2 * SLOWER}s"}}}
         near.config["specs"] = [{"id": spec["id"]} for spec in self.far.config["specs"]]
         near.finish_headers = ADMIN
         if change:

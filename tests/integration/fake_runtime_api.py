@@ -62,6 +62,7 @@ class FakeRuntimeApi:
         self.stopped_stays = False  # after /stop there is a runtime with status `stopped`, for good
         self.too_many = (10**9, 0, None)  # more ids than that in a batch: refused so
         self.refused = 0  # for that
+        self.first_calls_only = False  # no /sessions/batch: a session may have that name
         self.most_at_once = self.at_once = 0
         self.open = set()
         self.host, self.port, self.server = host, free_port(), None
@@ -215,14 +216,16 @@ class FakeRuntimeApi:
             return self.start(body)
         if path in ("/pause", "/resume", "/stop") and method == "POST":
             return self.act(path[1:], body["runtime_id"])
-        if call == "GET /sessions/batch":
+        if call == "GET /sessions/batch" and not self.first_calls_only:
             return 200, [self.runtimes.get(session) for session in query.get("ids", [])]
         if path.startswith("/sessions/"):
             runtime = self.runtimes.get(path.removeprefix("/sessions/"))
             return (200, runtime) if runtime else (404, {"detail": "Session not found"})
-        if call == "GET /image_exists":
+        if call == "GET /image_exists" and not self.first_calls_only:
             return 200, {"exists": query["image"][0].startswith("good"),
                          "image": {"upload_time": "2026-01-01T00:00:00Z", "image_size_bytes": 5}}
+        if path in ("/start", "/pause", "/resume", "/stop"):
+            return 405, {"detail": "Method Not Allowed"}
         return 404, {"detail": "Not Found"}
 
     def start(self, request):

@@ -26,7 +26,7 @@ def make_remote(make_daemon, api):
     def make(public_url=None, start=True, **options):
         def change(config):
             config["backends"] = {"far": {"plugin": "remote", "options": {
-                "api_url": api.url, "api_key": KEY, "polling_interval": "200ms", **options}}}
+                "api_url": api.url, "api_key": KEY, "refresh_interval": "200ms", **options}}}
             config["specs"] = [{"id": "image:1", "command": ["agent", "--port", "60000"],
                                 "working_dir": "/work space", "initial_env": {"A": "b"}}]
             if public_url:
@@ -188,7 +188,7 @@ def test_a_reload_with_other_options_keeps_the_sandboxes(api, remote):
 
 
 def test_listing_costs_one_request(api, make_remote):
-    remote = make_remote(polling_interval="1h")
+    remote = make_remote(refresh_interval="1h")
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: remote.start_sandbox(), range(60)))
     remote.stop()
@@ -222,6 +222,68 @@ def test_an_api_that_takes_fewer_ids_at_once_is_asked_about_fewer(api, remote):
     wait_found(remote)
 
 
+ONE = "^GET /sessions/(?!batch)"
+
+
+@pytest.mark.parametrize("refusal", [None, {"status": 405, "body": {"detail": "Method Not Allowed"}},
+                                     {"status": 404, "body": b"<html>", "headers": {"Content-Type": "text/html"}}])
+def test_an_api_without_batches_is_asked_about_each(api, make_remote, refusal):
+    remote = make_remote(start=False, max_in_flight=4)
+    if refusal:
+        api.rule(BATCH, **refusal)
+    else:
+        api.first_calls_only = True
+    remote.start()
+    with ThreadPoolExecutor(4) as pool:
+        kept, *others = [sandbox["id"] for sandbox in pool.map(lambda _: remote.start_sandbox(), range(40))]
+    assert len(api.matching(BATCH)) == 1, "that is remembered"
+    api.set(others[0], status="paused", pod_status="not found")
+    remote.wait_status(others[0], "PAUSED")
+    with api.lock:
+        del api.runtimes[others[1]]
+    remote.wait_status(others[1], "MISSING")
+    assert remote.sandbox(kept)["status"] == "RUNNING"
+    assert remote.log().count("the runtime API has no GET /sessions/batch") == 1
+    api.most_at_once = 0
+    remote.restart()
+    assert len(api.matching(BATCH)) == 2, "the next opening tries it again"
+    assert {sandbox["id"] for sandbox in remote.everything() if sandbox["status"] == "RUNNING"} == {kept, *others[2:]}
+    seen = len(api.matching(ONE))
+    wait_until(lambda: len(api.matching(ONE)) > seen + 40)
+    assert api.most_at_once <= 4
+    with api.lock:
+        api.runtimes.clear()
+    remote.wait_status(kept, "MISSING")
+
+
+def test_an_api_without_batches_that_moves_away_forgets_nothing(api, remote):
+    api.first_calls_only = True
+    sandbox = remote.start_sandbox()
+    api.rule("", status=404, body={"detail": "the runtime API is not enabled here"})
+    assert "there is no runtime API at its api_url" in wait_lost(remote)["message"]
+    assert remote.sandbox(sandbox["id"])["status"] == "RUNNING"
+    api.clear()
+    wait_found(remote)
+    api.rule(ONE, status=500, body={"detail": "a bad day"})
+    assert "a bad day" in wait_lost(remote)["message"]
+    api.clear()
+    wait_found(remote)
+    assert remote.wait_status(sandbox["id"], "RUNNING")["session_api_key"] == sandbox["session_api_key"]
+
+
+def test_agents_are_polled_as_often_as_the_backend_says(api, make_remote):
+    with FakeRuntimeApi(key=None) as agent:  # any server will do
+        agent.rule("^GET /api/conversations/search$", status=200, body={"items": [], "next_page_id": None})
+        api.url_of = lambda runtime_id: agent.url
+        remote = make_remote(start=False, polling_interval="100ms")
+        remote.config["events"] = {"polling_interval": "1h"}  # at which 30 turns take minutes
+        remote.write()
+        begun = time.monotonic()
+        remote.start().start_sandbox()
+        wait_until(lambda: len(agent.matching("^GET /api/conversations/search$")) >= 30)
+        assert time.monotonic() - begun < 60
+
+
 def test_no_more_than_max_in_flight(api, make_remote):
     remote = make_remote(max_in_flight=3)
     api.rule("^POST /start$", late=0.05)
@@ -242,7 +304,7 @@ def test_a_slow_api_that_is_busy_does_not_count_as_lost(api, make_remote):
 
 
 def test_many_that_start_are_asked_about_together(api, make_remote):
-    remote = make_remote(polling_interval="1h")
+    remote = make_remote(refresh_interval="1h")
     api.ready = False
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda _: remote.start_sandbox(wait=None, status="STARTING")["id"], range(20)))
@@ -443,7 +505,7 @@ def test_a_dead_api_slows_no_read_and_deletions_are_kept(api, remote):
     {"status": 200, "body": [[7]]}, {"fault": "huge"}])
 def test_an_api_that_makes_no_sense_is_told_and_forgets_nothing(api, remote, rule):
     sandbox = remote.start_sandbox()
-    api.rule(BATCH, **rule)
+    api.rule("" if rule.get("status") == 404 else BATCH, **rule)
     if rule.get("body") == [[7]] or rule.get("fault") == "huge":  # an answer about it alone: its own trouble
         error = remote.wait_status(sandbox["id"], "ERROR")["error"]
         assert "makes no sense" in error["message"], error
@@ -467,7 +529,7 @@ def test_why_it_is_not_there_is_told_as_it_is_now(api, remote):
     (404, "the runtime API is not enabled here", "not enabled here"), (404, "Not Found", "/runtime-api"),
     (301, "Moved", "api_url")])
 def test_an_api_url_that_leads_elsewhere_is_told_with_what_to_look_at(api, remote, status, detail, hint):
-    api.rule(BATCH, status=status, body={"detail": detail})
+    api.rule("", status=status, body={"detail": detail})
     assert hint in wait_lost(remote)["message"]
 
 
@@ -480,7 +542,7 @@ def test_a_wrong_key_is_told_without_it(api, make_remote):
 
 
 def test_an_api_that_hangs_holds_up_nothing_else(api, make_remote):
-    remote = make_remote(timeout="500ms", polling_interval="1h")
+    remote = make_remote(timeout="500ms", refresh_interval="1h")
     sandbox, other = remote.start_sandbox(), remote.start_sandbox()
     gate = threading.Event()
     api.rule("^POST /pause$", until=gate, times=1)
@@ -541,7 +603,7 @@ def test_a_page_of_a_proxy_does_not_mean_that_it_is_gone(api, remote):
 
 
 def test_an_unknown_runtime_is_looked_up_by_its_session(api, make_remote):
-    remote = make_remote(polling_interval="1h")
+    remote = make_remote(refresh_interval="1h")
     sandbox = remote.start_sandbox()
     api.set(sandbox["id"], runtime_id="moved")
     remote.act("pause", sandbox["id"])

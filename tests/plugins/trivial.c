@@ -3,7 +3,7 @@
  * Well-behaved, and as cheap as can be: what a sandbox costs with it is what the daemon itself costs. Its
  * options: `delay` (milliseconds that a start takes), `url` (which every sandbox reports as AGENT_SERVER),
  * `agent_url` (where the daemon is to ask for its health), `session_key` (that every sandbox gets instead of the
- * host's), `id_prefix` (of its sandboxes' ids), `health_path` and `health_body` (that it gives in open()), `start_error` (a code: every start fails with it), `unavailable` (a sentence: it says so at once), `log_lines` (how many lines of
+ * host's), `id_prefix` (of its sandboxes' ids), `health_path`, `health_body` and `polling` (that it gives in open()), `start_error` (a code: every start fails with it), `unavailable` (a sentence: it says so at once), `log_lines` (how many lines of
  * output a sandbox has) and `on_shutdown` (keep, pause, stop, remove). */
 #include <sandboxd/backend.h>
 
@@ -388,6 +388,7 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
         {"session_key", SBX_JSON_STRING, "must be a key"},
         {"health_path", SBX_JSON_STRING, "must be a path"},
         {"health_body", SBX_JSON_STRING, "must be a JSON object as text"},
+        {"polling", SBX_JSON_INT, "must be a number of milliseconds"},
         {"id_prefix", SBX_JSON_STRING, "must be at most 63 letters, digits, '-', '_' and '.'"},
         {"start_error", SBX_JSON_STRING, "must be an error code"},
         {"unavailable", SBX_JSON_STRING, "must be a sentence"},
@@ -407,7 +408,7 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
         if (k == sizeof known / sizeof known[0])
             wrong = "there is no such option; known are delay, url, agent_url, session_key, health_path, "
                     "health_body, "
-                    "id_prefix, "
+                    "polling, id_prefix, "
                     "start_error, "
                     "unavailable, log_lines and on_shutdown";
         else if (json->type(value) != known[k].type ||
@@ -443,6 +444,8 @@ static void open_backend(struct sbx_backend *backend, const struct sbx_backend_c
     if (SBX_HAS(host, health_check))
         host->health_check(backend, json->string(json->get(options, "health_path"), NULL),
                            json->string(json->get(options, "health_body"), NULL));
+    if (SBX_HAS(host, polling_interval))
+        host->polling_interval(backend, (uint32_t)json->integer(json->get(options, "polling"), 0));
     host->id_prefix(backend, json->string(json->get(options, "id_prefix"), ""));
     snprintf(self->start_error, sizeof self->start_error, "%s",
              json->string(json->get(options, "start_error"), ""));

@@ -292,10 +292,10 @@ static void check_opens_nothing_and_needs_no_loop(void **state)
     backend_set_check(set, config, &harness->problems);
     backend_set_destroy(set);
     assert_int_equal(harness->problems.errors, 4);
-    assert_true(harness_problem(harness,
-                                "backends.a.options.dealy: there is no such option; known are delay, url, "
-                                "agent_url, session_key, health_path, health_body, id_prefix, start_error, "
-                                "unavailable, log_lines and on_shutdown"));
+    assert_true(harness_problem(
+        harness, "backends.a.options.dealy: there is no such option; known are delay, url, "
+                 "agent_url, session_key, health_path, health_body, polling, id_prefix, start_error, "
+                 "unavailable, log_lines and on_shutdown"));
     assert_true(harness_problem(harness, "backends.a.options.delay: must be a number of milliseconds"));
     assert_true(
         harness_problem(harness, "backends.a.options.on_shutdown: must be keep, pause, stop or remove"));

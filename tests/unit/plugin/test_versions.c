@@ -215,6 +215,17 @@ static void how_readiness_is_found_out_is_kept_with_its_instance(void **state)
     backend_unref(before);
 }
 
+static void an_interval_for_polling_is_kept_with_its_instance(void **state)
+{
+    struct harness *harness = *state;
+    assert_int_equal(backend_polling_ms(trivial(harness, "{}")), 0);
+    assert_int_equal(backend_polling_ms(trivial(harness, "{\"polling\": 100}")), 100);
+    assert_int_equal(backend_polling_ms(trivial(harness, "{\"polling\": 86400000}")), 86400000);
+    assert_int_equal(backend_polling_ms(trivial(harness, "{\"polling\": 99}")), 0);
+    assert_true(
+        harness_logged(harness, "polling interval of 99 ms is not between 100 and 86400000 ms; ignored"));
+}
+
 static void a_start_that_gets_on_may_take_longer_than_its_timeout(void **state)
 {
     struct harness *harness = *state;
@@ -263,6 +274,7 @@ int main(void)
         TEST(a_key_that_the_technology_chose_is_passed_on),
         TEST(what_never_ran_is_told_of_what_has_ended_alone),
         TEST(an_image_is_asked_for_where_the_plugin_can_tell),
+        TEST(an_interval_for_polling_is_kept_with_its_instance),
         TEST(how_readiness_is_found_out_is_kept_with_its_instance),
         TEST(a_prefix_of_ids_is_kept_with_its_instance),
         TEST(a_start_that_gets_on_may_take_longer_than_its_timeout),

@@ -59,7 +59,8 @@ static void only_the_url_is_needed(void **state)
     assert_int_equal(options.resource_factor, 1);
     assert_false(options.sysbox);
     assert_int_equal(options.start_timeout_ms, 120000);
-    assert_int_equal(options.polling_interval_ms, 15000);
+    assert_int_equal(options.polling_interval_ms, 0);
+    assert_int_equal(options.refresh_interval_ms, 15000);
     assert_int_equal(options.timeout_ms, 15000);
     assert_int_equal(options.max_in_flight, 16);
     assert_int_equal(options.run_as_user, 10001);
@@ -78,6 +79,7 @@ static void every_option_is_taken(void **state)
         &options, "https://me.example.com/",
         "{\"api_url\": \"https://[::1]:8443/runtime-api//\", \"api_key\": \"k\", \"resource_factor\": 8, "
         "\"runtime_class\": \"sysbox\", \"start_sandbox_timeout\": \"5m\", \"polling_interval\": 1, "
+        "\"refresh_interval\": \"2s\", "
         "\"max_in_flight\": 256, \"timeout\": \"500ms\", \"run_as_user\": 0, \"run_as_group\": 1, "
         "\"fs_group\": 2, "
         "\"tls\": {\"ca\": \"/dev/null\", \"cert\": \"/dev/null\", \"key\": \"/dev/zero\"}, \"on_shutdown\": "
@@ -89,12 +91,28 @@ static void every_option_is_taken(void **state)
     assert_true(options.sysbox);
     assert_int_equal(options.start_timeout_ms, 300000);
     assert_int_equal(options.polling_interval_ms, 1000);
+    assert_int_equal(options.refresh_interval_ms, 2000);
     assert_int_equal(options.max_in_flight, 256);
     assert_int_equal(options.timeout_ms, 500);
     assert_true(options.run_as_user == 0 && options.run_as_group == 1 && options.fs_group == 2);
     assert_string_equal(options.tls_key, "/dev/zero");
     assert_int_equal(options.on_shutdown, SBX_SHUTDOWN_PAUSE);
     assert_string_equal(options.webhook_base, "https://me.example.com/api/v1/webhooks");
+    options_finish(&options);
+}
+
+static void an_interval_for_polling_that_is_never_used_is_told(void **state)
+{
+    (void)state;
+    struct options options;
+    static const char text[] =
+        "{\"api_url\": \"https://a\", \"api_key\": \"k\", \"polling_interval\": \"5s\"}";
+    assert_int_equal(parse_at(&options, "https://me.example.com", text), 0);
+    assert_non_null(strstr(warnings, "polling_interval: is how often agent servers are asked"));
+    assert_non_null(strstr(warnings, "refresh_interval"));
+    options_finish(&options);
+    assert_int_equal(parse_at(&options, NULL, text), 0);
+    assert_string_equal(warnings, "");
     options_finish(&options);
 }
 
@@ -202,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_url_is_needed),
         cmocka_unit_test(every_option_is_taken),
+        cmocka_unit_test(an_interval_for_polling_that_is_never_used_is_told),
         cmocka_unit_test(what_is_wrong_is_told_at_its_place),
         cmocka_unit_test(one_mistake_is_told_once),
         cmocka_unit_test(reports_that_can_not_arrive_are_warned_of),

@@ -100,6 +100,11 @@ const char *backend_default_health_body(const struct backend *backend)
 {
     return backend->health_body;
 }
+uint32_t backend_polling_ms(const struct backend *backend)
+{
+    (void)backend;
+    return 0;
+}
 uint32_t backend_default_max_sandboxes(const struct backend *backend)
 {
     (void)backend;
