@@ -187,6 +187,7 @@ void turn_fetch(struct agent *agent)
     const char *headers[] = {"Accept: application/json", buffer_text(&key), NULL};
     struct client_request request = {.url = buffer_text(&url),
                                      .headers = headers,
+                                     .purpose = "poll",
                                      .timeout_ms = POLLER_TIMEOUT_MS,
                                      .max_body = page_bytes(agent)};
     agent->transfer = client_start(poller->deps.client, &request, &handler, agent, &err);

@@ -47,8 +47,8 @@ struct agent {
     bool seen;
     uint64_t since_ms;
     uint32_t interval_ms; /* its backend's, or events.polling_interval */
-    unsigned failures; /* turns in a row */
-    bool told;         /* the log has a line about it */
+    unsigned failures;    /* turns in a row */
+    bool told;            /* the log has a line about it */
     struct event timer;
     struct agent *next_waiting, **waiting; /* for a place; `waiting` NULL: it does not */
     struct agent *next_left;               /* left, with something under way that can't be cancelled */

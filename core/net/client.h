@@ -26,7 +26,8 @@ struct client_request {
     const char *url;
     const char *unix_socket;    /* NULL: TCP */
     const char *const *headers; /* "Name: value", ends in NULL; NULL: none */
-    const void *body;           /* copied; NULL: none */
+    const char *purpose; /* a constant for the User-Agent: "sandboxd/VERSION (PURPOSE)"; NULL: "sandboxd" */
+    const void *body;    /* copied; NULL: none */
     size_t body_len;
     const char *body_file; /* instead of `body`: a regular file, sent as it is, by any method but HEAD */
     uint32_t connect_timeout_ms; /* 0: 5 s */

@@ -254,7 +254,10 @@ int request_apply(CURL *easy, const struct client_request *request, const struct
     bool failed = curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK;
     failed |= curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK; /* also none from the environment */
     failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK;
-    failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "sandboxd") != CURLE_OK;
+    char agent[64] = "sandboxd";
+    if (request->purpose)
+        snprintf(agent, sizeof agent, "sandboxd/%s (%s)", SANDBOXD_VERSION, request->purpose);
+    failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, agent) != CURLE_OK;
     if (request->unix_socket)
         failed |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket) != CURLE_OK;
     failed |= set_method(easy, request) || set_headers(easy, request, headers);

@@ -2,6 +2,7 @@
  * operation but open(), and doesn't know of configurations (set.c). */
 #include "base/clock.h"
 #include "base/error.h"
+#include "plugin/access_log.h"
 #include "plugin/instance.h"
 
 #include <stdarg.h>
@@ -201,6 +202,7 @@ void instance_free_if_over(struct backend *backend)
     free(backend->listen_urls);
     free(backend->default_spec);
     free(backend->health_path);
+    free(backend->checked_path);
     free(backend->health_body);
     free(backend);
 }
@@ -232,6 +234,22 @@ const char *backend_default_health_path(const struct backend *backend)
 {
     const char *path = backend->health_path ? backend->health_path : backend->plugin.health_check_path;
     return path[0] ? path : NULL;
+}
+
+size_t backend_drop_health_checks(const struct backend *backend, char *text, size_t len)
+{
+    const char *path = backend->unchecked      ? NULL
+                       : backend->checked_path ? backend->checked_path
+                                               : backend_default_health_path(backend);
+    return access_log_drop_checks(text, len, path);
+}
+
+void instance_check_at(struct backend *backend, const char *path)
+{
+    backend->unchecked = !path;
+    backend->checked_path = path ? strdup(path) : NULL;
+    if (path && !backend->checked_path)
+        abort();
 }
 
 uint32_t backend_polling_ms(const struct backend *backend)

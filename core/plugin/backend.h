@@ -38,6 +38,9 @@ const char *backend_plugin_version(const struct backend *backend);
 const char *backend_default_health_path(const struct backend *backend); /* NULL: no checks */
 /* A JSON object whose members a good answer there has to have; NULL: any answer is good. */
 const char *backend_default_health_body(const struct backend *backend);
+/* Takes the access-log lines of its sandboxes' health checks out of a text of their output: how many bytes are left. From
+ * any thread. */
+size_t backend_drop_health_checks(const struct backend *backend, char *text, size_t len);
 /* How often its agent servers are polled; 0: as events.polling_interval says. */
 uint32_t backend_polling_ms(const struct backend *backend);
 uint32_t backend_default_max_sandboxes(const struct backend *backend); /* 0: no limit */

@@ -227,6 +227,12 @@ static void polling_interval(struct sbx_backend *abi, uint32_t ms)
         backend->polling_ms = ms;
 }
 
+/* From any thread: its paths don't change once it is open. */
+static size_t drop_health_checks(struct sbx_backend *abi, char *text, size_t len)
+{
+    return abi && text ? backend_drop_health_checks(instance_of(abi), text, len) : len;
+}
+
 static void progress(struct sbx_backend *abi, sbx_op op)
 {
     struct backend *backend = host_enter(abi, "progress");
@@ -307,6 +313,7 @@ const struct sbx_host *host_table(void)
         .instance_alive = instance_alive,
         .health_check = health_check,
         .polling_interval = polling_interval,
+        .drop_health_checks = drop_health_checks,
         .on_shutdown_scope = on_shutdown_scope,
         .default_spec = default_spec,
     };

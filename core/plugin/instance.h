@@ -79,8 +79,10 @@ struct backend {
     enum sbx_on_shutdown on_shutdown;
     enum sbx_shutdown_scope shutdown_scope;
     char id_prefix[BACKEND_ID_PREFIX_MAX + 1];
-    char *health_path; /* given in open(); NULL: the plugin's own */
-    char *health_body; /* likewise; NULL: any */
+    char *health_path;   /* given in open(); NULL: the plugin's own */
+    char *health_body;   /* likewise; NULL: any */
+    char *checked_path;  /* of the configuration; NULL: it says nothing */
+    bool unchecked;      /* it says that there are no checks */
     uint32_t polling_ms; /* likewise; 0: events.polling_interval */
     struct log_gate gate;
     struct backend *next; /* in its set's list of retired ones */
@@ -95,6 +97,8 @@ struct backend *instance_create(struct instance_env *env, struct module *module,
 /* Calls the plugin's open(). `done` as for every operation. */
 void instance_open(struct backend *backend, const struct sbx_backend_config *config, uint32_t timeout_ms,
                    backend_done done, void *arg);
+/* Before it is opened: its sandboxes are checked at this path and not at the plugin's own; NULL: not at all. */
+void instance_check_at(struct backend *backend, const char *path);
 /* Lets events flow, also those that were kept back. */
 void instance_activate(struct backend *backend);
 /* Quiesces, and closes as soon as nothing is in flight; env->closed tells. */

@@ -220,6 +220,8 @@ static void open_candidate(struct preparation *preparation, struct candidate *ca
         options_settings(preparation->next, candidate->settings, candidate->module, candidate->path,
                          candidate->state_dir, store ? store_instance_id(store) : NULL);
     candidate->module = NULL; /* the instance has it now */
+    if (candidate->settings->health_path_given)
+        instance_check_at(candidate->backend, candidate->settings->health_check_path);
     instance_open(candidate->backend, &settings, OPEN_TIMEOUT_MS, on_opened, candidate);
 }
 

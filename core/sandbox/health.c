@@ -11,6 +11,8 @@ enum {
     CHECK_TIMEOUT_MS = 5000,
     CONFIRM_TIMEOUT_MS = 5000,
     TAIL_LINES = 20,
+    MORE_TAIL_LINES = 2000, /* where health checks are all that it says */
+    MORE_TAIL_MAX = 256 * 1024,
     TAIL_TIMEOUT_MS = 2000,
     TAIL_MAX = 4096,
     FIRST_CHECK_US = 1000,
@@ -142,10 +144,29 @@ static bool tail_data(void *arg, const void *bytes, size_t len)
     text[had + len] = '\0';
     free(failure->log_tail);
     failure->log_tail = text;
-    if (had + len > TAIL_MAX)
-        memmove(text, text + had + len - TAIL_MAX, TAIL_MAX + 1);
+    if (had + len > MORE_TAIL_MAX)
+        memmove(text, text + had + len - MORE_TAIL_MAX, MORE_TAIL_MAX + 1);
     return true;
 }
+
+/* The last lines of what came, without those of our own checks. True where there were such. */
+static bool trim_tail(const struct sandbox *sandbox)
+{
+    char *text = sandbox->failure ? sandbox->failure->log_tail : NULL;
+    if (!text)
+        return false;
+    size_t had = strlen(text);
+    size_t len = backend_drop_health_checks(sandbox->home->backend, text, had);
+    size_t from = len, lines = len > 0 && text[len - 1] != '\n';
+    for (; from > 0 && len - from < TAIL_MAX; from--)
+        if (text[from - 1] == '\n' && lines++ == TAIL_LINES)
+            break;
+    memmove(text, text + from, len - from);
+    text[len - from] = '\0';
+    return len < had;
+}
+
+static void ask_for_tail(struct sandbox *sandbox, uint32_t lines);
 
 static void tail_done(void *arg, const struct sbx_error *err, const char *result, size_t len)
 {
@@ -153,9 +174,17 @@ static void tail_done(void *arg, const struct sbx_error *err, const char *result
     (void)result;
     (void)len;
     struct sandbox *sandbox = arg;
+    bool asked = sandbox->health.tail != NULL;
     sandbox->health.tail = NULL;
     if (sandbox->health.answered) /* after all */
         return;
+    if (asked && sandbox->home->backend && trim_tail(sandbox) && !sandbox->health.more_tail) {
+        sandbox->health.more_tail = true;
+        free(sandbox->failure->log_tail);
+        sandbox->failure->log_tail = NULL;
+        ask_for_tail(sandbox, MORE_TAIL_LINES);
+        return;
+    }
     sandbox->health.timed_out = true;
     sandbox_refresh(sandbox);
 }
@@ -167,8 +196,15 @@ static void fetch_tail(struct sandbox *sandbox)
         tail_done(sandbox, NULL, NULL, 0);
         return;
     }
-    struct sbx_logs logs = {.size = sizeof logs, .tail = TAIL_LINES, .sandbox_id = sandbox->id};
-    sandbox->health.tail = backend_logs(backend, &logs, TAIL_TIMEOUT_MS, tail_data, tail_done, sandbox);
+    sandbox->health.more_tail = false;
+    ask_for_tail(sandbox, TAIL_LINES);
+}
+
+static void ask_for_tail(struct sandbox *sandbox, uint32_t lines)
+{
+    struct sbx_logs logs = {.size = sizeof logs, .tail = lines, .sandbox_id = sandbox->id};
+    sandbox->health.tail =
+        backend_logs(sandbox->home->backend, &logs, TAIL_TIMEOUT_MS, tail_data, tail_done, sandbox);
 }
 
 /* It is in ERROR once the tail is there: who waits gets both. */
@@ -283,11 +319,49 @@ static void answered(struct sandbox *sandbox)
                                   confirmed, sandbox);
 }
 
+static bool is_shut(const struct sbx_error *err)
+{
+    static const char *const ends[] = {": Connection refused", ": Connection reset by peer",
+                                       ": closed the connection without an answer"};
+    size_t len = strlen(err->message);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (len >= strlen(ends[i]) && strcmp(err->message + len - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    return false;
+}
+
+static int32_t port_inside(const struct sandbox *sandbox)
+{
+    for (size_t i = 0; i < sandbox->urls_len; i++)
+        if (strcmp(sandbox->urls[i].name, "AGENT_SERVER") == 0)
+            return sandbox->urls[i].port;
+    return 0;
+}
+
+/* Nobody listens where it is asked. A container's own network refuses what does not go to its address, and docker's
+ * proxy takes each connection and resets it then. */
+static void explain_shut(const struct sandbox *sandbox, const struct sbx_error *err, char *reason,
+                         size_t size)
+{
+    char inside[16] = "";
+    const struct backend *backend = sandbox->home->backend;
+    int32_t port = port_inside(sandbox);
+    snprintf(inside, sizeof inside, port > 0 ? " %d" : "", port);
+    if (backend && backend_isolates(backend))
+        snprintf(
+            reason, size,
+            "%.220s (does its program listen on 0.0.0.0, and not on 127.0.0.1 alone, and on port%s inside?)",
+            err->message, port > 0 ? inside : " AGENT_SERVER");
+    else
+        snprintf(reason, size, "%.220s (does its program listen on port%s, which {port} in its command is?)",
+                 err->message, port > 0 ? inside : " {port}");
+}
+
 static void check_done(void *arg, const struct sbx_error *err, int status, const void *body, size_t len)
 {
     struct sandbox *sandbox = arg;
     const char *wanted = home_health_body(sandbox->home);
-    char reason[READINESS_WHY_SIZE];
+    char reason[READINESS_WHY_SIZE + 128];
     transfer_ended(sandbox);
     if (err && sandbox->health.answered && strcmp(err->code, SBX_CODE_INTERNAL) == 0) {
         /* It was not asked, for want of a descriptor here: that says nothing about it. */
@@ -295,6 +369,9 @@ static void check_done(void *arg, const struct sbx_error *err, int status, const
         first_is_over(sandbox);
     } else if (err && err->kind == SBX_ERR_TIMEOUT && sandbox->health.cut_short) {
         fail_cut_short(sandbox, err->message);
+    } else if (err && is_shut(err) && !sandbox->health.answered) {
+        explain_shut(sandbox, err, reason, sizeof reason);
+        fail(sandbox, reason);
     } else if (err) {
         fail(sandbox, err->message);
     } else if (status < 200 || status > 299) {
@@ -346,6 +423,7 @@ static void check(struct sandbox *sandbox)
     if (health->cut_short)
         timeout_ms = startup_left_ms(sandbox) + 1;
     struct client_request request = {.url = url,
+                                     .purpose = "health check", /* which access_log.c knows */
                                      .timeout_ms = (uint32_t)timeout_ms,
                                      .cut_short = health->cut_short,
                                      .max_body = READINESS_BODY_MAX,

@@ -27,6 +27,7 @@ struct health {
     char *reason;      /* of a check since that start that failed, the best to be told; or NULL */
     unsigned failures; /* in a row, since it last answered */
     bool cut_short;    /* the check under way ends with startup_timeout, and not with its own */
+    bool more_tail;    /* it is asked for further back */
     bool first;        /* no check of that start has ended yet */
     bool answered;     /* since that start */
     bool moved;        /* and it is reached elsewhere since, where nobody has answered yet */

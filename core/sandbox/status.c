@@ -139,6 +139,17 @@ void sandbox_set_failure(struct sandbox *sandbox, const struct sbx_error *error,
     if (!sandbox->failure && !(sandbox->failure = malloc(sizeof *sandbox->failure)))
         abort();
     *sandbox->failure = (struct sandbox_failure){.error = *error, .exit_code = exit_code};
-    if (log_tail && *log_tail && !(sandbox->failure->log_tail = strdup(log_tail)))
+    if (!log_tail || !*log_tail)
+        return;
+    char *text = strdup(log_tail);
+    if (!text)
         abort();
+    size_t len = strlen(text);
+    if (sandbox->home && sandbox->home->backend)
+        len = backend_drop_health_checks(sandbox->home->backend, text, len);
+    text[len] = '\0';
+    if (len > 0)
+        sandbox->failure->log_tail = text;
+    else
+        free(text);
 }

@@ -19,7 +19,7 @@
  *   1.1   host: id_prefix(), progress(), log_enabled(); sbx_observation: agent_url, flags, URLs in STARTING, PAUSED
  *         and STOPPED; ops: SBX_BACKEND_ISOLATES, image(); spec_json: ports and resources; a start that failed as
  *         UNAVAILABLE or TIMEOUT is followed by remove()
- *   1.2   host: health_check(), polling_interval(); and what is marked with "1.2" below
+ *   1.2   host: health_check(), polling_interval(), drop_health_checks(); and what is marked with "1.2" below
  *
  * Threads. Every function here is called on the host's loop thread, and none of them may block: no
  * disk sync, no connect, no wait for a child. What can only block goes to host->work() (host.h).

@@ -326,6 +326,11 @@ struct sbx_host {
      * where they can't report by themselves. 0: as often as events.polling_interval says, as without this call. */
     void (*polling_interval)(struct sbx_backend *backend, uint32_t ms);
 
+    /* From any thread: takes the access-log lines of the host's own health checks out of `text` (of a sandbox's output,
+     * `len` bytes), and answers how many bytes are left. The host does so with each `log_tail`; this is for who makes
+     * one, so that it can look further back where nothing else is in it. */
+    size_t (*drop_health_checks)(struct sbx_backend *backend, char *text, size_t len);
+
     /* validate(): says in one line what the option at `path` comes to, where that asks for nothing: `--check` shows
      * it, the log has it as info. */
     void (*option_note)(struct sbx_check *check, const char *path, const char *message);

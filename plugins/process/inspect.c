@@ -69,7 +69,7 @@ static void inspect_run(void *arg)
     (void)owner_of(job->dir, &job->owner_dir);
     job->foreign = job->exists && owner_is_other(&job->record, job->dir, job->id, &job->error);
     if (job->foreign) {
-        logfile_last(job->dir, job->tail, sizeof job->tail);
+        logfile_last(job->dir, job->sandbox->backend->public, job->tail, sizeof job->tail);
         return;
     }
     uint64_t incarnation = job->exists ? (uint64_t)record_integer(&job->record, "incarnation") : 0;
@@ -86,7 +86,7 @@ static void inspect_run(void *arg)
         const struct sbx_json_api *json = job->host->json;
         snprintf(job->program, sizeof job->program, "%s",
                  json->string(json->at(json->get(record_spec(&job->record), "command"), 0), job->python));
-        logfile_last(job->dir, job->tail, sizeof job->tail);
+        logfile_last(job->dir, job->sandbox->backend->public, job->tail, sizeof job->tail);
     }
 }
 

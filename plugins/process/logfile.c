@@ -3,6 +3,8 @@
 
 #include "wire.h"
 
+#include <sandboxd/backend.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SEGMENTS = 3, LAST_LINES = 20 }; /* two files, and one more while they change */
+enum {
+    SEGMENTS = 3,
+    LAST_LINES = 20,
+    LOOK_BACK = 256 * 1024
+}; /* two files, and one more while they change */
 
 struct segments {
     unsigned count;
@@ -125,13 +131,42 @@ size_t logfile_read(int control_dir, uint64_t *position, char *bytes, size_t siz
     return 0;
 }
 
-void logfile_last(int control_dir, char *text, size_t size)
+/* Reads the last `lines` lines, of `size` bytes at most, and answers how many bytes they have. */
+static size_t read_last(int control_dir, uint32_t lines, char *text, size_t size)
 {
-    uint64_t position = logfile_tail(control_dir, LAST_LINES, size - 1);
+    uint64_t position = logfile_tail(control_dir, lines, size);
     size_t len = 0;
-    for (size_t got;
-         len < size - 1 && (got = logfile_read(control_dir, &position, text + len, size - 1 - len)) > 0;)
+    for (size_t got; len < size && (got = logfile_read(control_dir, &position, text + len, size - len)) > 0;)
         len += got;
+    return len;
+}
+
+/* Where the last lines of a text begin, of `most` bytes at most. */
+static size_t last_lines(const char *text, size_t len, size_t most)
+{
+    size_t lines = len > 0 && text[len - 1] != '\n', at = len;
+    for (; at > 0 && len - at < most; at--)
+        if (text[at - 1] == '\n' && lines++ == LAST_LINES)
+            break;
+    return at;
+}
+
+void logfile_last(int control_dir, struct sbx_backend *public, char *text, size_t size)
+{
+    const struct sbx_host *host = public ? public->host : NULL;
+    bool drops = host && SBX_HAS(host, drop_health_checks);
+    char *more = NULL, *from = text;
+    size_t had = read_last(control_dir, LAST_LINES, text, size - 1);
+    size_t len = drops ? host->drop_health_checks(public, text, had) : had;
+    if (len < had && (more = malloc(LOOK_BACK))) {
+        had = read_last(control_dir, UINT32_MAX, more, LOOK_BACK);
+        len = host->drop_health_checks(public, more, had);
+        size_t at = last_lines(more, len, size - 1);
+        from = more + at;
+        len -= at;
+    }
+    memmove(text, from, len);
+    free(more);
     for (char *zero; (zero = memchr(text, '\0', len));)
         *zero = '?';
     text[len] = '\0';

@@ -107,7 +107,7 @@ struct each_asker {
 /* Asks about each of `count` ids (borrowed until the end; at least one). `done` comes once, never from inside the call. */
 struct each *each_begin(struct remote *remote, char (*ids)[SANDBOX_ID_SIZE], size_t count,
                         const struct each_asker *asker);
-void each_cancel(struct each *each);               /* NULL is allowed */
+void each_cancel(struct each *each);              /* NULL is allowed */
 size_t each_at_once(const struct remote *remote); /* so many requests are under way */
 
 /* ---- poll.c ---- */

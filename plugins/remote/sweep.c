@@ -38,7 +38,7 @@ struct sweep {
     size_t count;
     struct batch *batches; /* with room for all that they may be divided into */
     size_t batches_len, pending;
-    struct each *each;       /* under way, or NULL */
+    struct each *each;        /* under way, or NULL */
     struct sbx_error no_such; /* how the batch was refused, before they were asked about one by one */
     uint64_t deadline_ms;
     bool failed;

@@ -246,6 +246,14 @@ static bool send_reply(struct client *client, const struct reply *reply, bool cl
     return send(client->fd, text, (size_t)len, MSG_NOSIGNAL) == len && !close_after;
 }
 
+static void log_access(const struct agent *agent, const char *line, const char *user_agent, int status)
+{
+    if (agent->options.access_log == 1)
+        dprintf(STDOUT_FILENO, "INFO:     127.0.0.1:1 - \"%s\" %d OK\n", line, status);
+    else if (agent->options.access_log == 2)
+        dprintf(STDOUT_FILENO, "127.0.0.1 - - [x] \"%s\" %d 15 \"-\" \"%s\"\n", line, status, user_agent);
+}
+
 /* Answers the requests that are there whole. False: the connection is over. */
 static bool serve(struct agent *agent, struct client *client)
 {
@@ -273,7 +281,11 @@ static bool serve(struct agent *agent, struct client *client)
         bool old = strstr(client->request, " HTTP/1.0\r\n") != NULL;
         bool last = old || strcasecmp(header(client->request, "Connection", connection, sizeof connection),
                                       "close") == 0;
+        char line[128], user_agent[128];
+        snprintf(line, sizeof line, "%.*s", (int)strcspn(client->request, "\r"), client->request);
+        header(client->request, "User-Agent", user_agent, sizeof user_agent);
         answer(agent, client->request, &reply);
+        log_access(agent, line, user_agent, reply.status);
         client->len -= total;
         memmove(client->request, client->request + total, client->len);
         if (!send_reply(client, &reply, last))

@@ -18,6 +18,7 @@ static const char usage[] =
     "  --print N          print N lines at the start; -1: without end\n"
     "  --fork-away        leave a child in a session of its own\n"
     "  --ignore-term      ignore SIGTERM\n"
+    "  --access-log N     a line for each request: 1 as uvicorn's, 2 in the combined format\n"
     "  --hang-health      accept connections and never answer, until POST /unhang\n"
     "GET  /alive /health /ready /server_info /whoami /env?name=X /file?path=P\n"
     "POST /exit?code=N /health?status=N /alloc?bytes=N /hang /unhang /file?path=P&text=T\n";
@@ -34,6 +35,7 @@ enum flag {
     FLAG_PRINT,
     FLAG_FORK_AWAY,
     FLAG_IGNORE_TERM,
+    FLAG_ACCESS_LOG,
     FLAG_HANG,
     FLAG_PLUGINS,
     FLAG_WORKING_DIR,
@@ -52,6 +54,7 @@ static const struct option flags[] = {
     {"print", required_argument, NULL, FLAG_PRINT},
     {"fork-away", no_argument, NULL, FLAG_FORK_AWAY},
     {"ignore-term", no_argument, NULL, FLAG_IGNORE_TERM},
+    {"access-log", required_argument, NULL, FLAG_ACCESS_LOG},
     {"hang-health", no_argument, NULL, FLAG_HANG},
     {"plugins", no_argument, NULL, FLAG_PLUGINS},
     {"working-dir", required_argument, NULL, FLAG_WORKING_DIR},
@@ -91,6 +94,7 @@ void agent_options_read(struct agent_options *options, int argc, char **argv)
         case FLAG_PRINT: options->print_lines = number(name, -1, 1000000000); break;
         case FLAG_FORK_AWAY: options->fork_away = true; break;
         case FLAG_IGNORE_TERM: options->ignore_term = true; break;
+        case FLAG_ACCESS_LOG: options->access_log = (int)number(name, 0, 2); break;
         case FLAG_HANG: options->hang = true; break;
         case FLAG_PLUGINS: plugins = true; break;
         case FLAG_WORKING_DIR: break;

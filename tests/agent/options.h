@@ -15,7 +15,8 @@ struct agent_options {
     long print_lines; /* 0: none; negative: without end */
     bool fork_away;   /* a child in a session of its own that lives on */
     bool ignore_term;
-    bool hang; /* accepts and never answers */
+    int access_log; /* a line for each request: 1 as uvicorn, 2 in the combined format */
+    bool hang;      /* accepts and never answers */
 };
 
 /* Reads the command line. On a wrong one says why on stderr and exits with 2; --help exits with 0. */

@@ -1,6 +1,9 @@
 """Why a sandbox did not come up, or ended: a code, a sentence, what its program said; and what is left of it."""
 
+import contextlib
+import http.client
 import io
+import re
 import tarfile
 
 import pytest
@@ -144,6 +147,34 @@ def test_an_agent_that_never_answers(make_docker):
     sandbox = docker.start_sandbox(wait=None, status="STARTING")
     error = docker.wait_error(sandbox["id"], "HEALTH_TIMEOUT")["error"]
     assert "line 2 of the agent's output" in error["log_tail"]
+
+
+@pytest.mark.parametrize("flags", [["--loopback"], ["--fixed-port", "8123"]])
+def test_an_agent_that_listens_elsewhere_is_told_where_it_should(make_docker, flags):
+    docker = make_docker()
+    docker.config["specs"] = [docker.spec("agent", *flags)]
+    docker.backend["startup_timeout"] = "5s"
+    docker.write()
+    docker.start()
+    sandbox = docker.start_sandbox(wait=None, status="STARTING")
+    message = docker.wait_error(sandbox["id"], "HEALTH_TIMEOUT")["error"]["message"]
+    assert re.search(r"the last time: \S+:\d+: .*(refused|reset|without an answer)", message), message
+    assert "does its program listen on 0.0.0.0, and not on 127.0.0.1 alone, and on port 8000 inside?" in message
+
+
+def test_health_checks_are_not_in_the_tail_of_a_container(make_docker):
+    docker = make_docker()
+    docker.config["specs"] = [docker.spec("agent", "--access-log", 1, "--print", 2)]
+    docker.backend["health_interval"] = "10ms"
+    docker.write()
+    docker.start()
+    sandbox = docker.start_sandbox()
+    logs = f"/api/v1/sandboxes/{sandbox['id']}/logs?tail=100000"
+    wait_until(lambda: docker.get(logs).text.count('"GET /health HTTP/1.1"') > 100)
+    with contextlib.suppress(OSError, http.client.HTTPException):  # it ends before it answers
+        ask_agent(sandbox, "/exit?code=9", "POST")
+    tail = docker.wait_error(sandbox["id"], "EXITED")["error"]["log_tail"]
+    assert "line 2 of the agent's output" in tail and "/health" not in tail, tail
 
 
 def test_what_the_engine_refuses_comes_in_its_own_words(make_docker):

@@ -2,13 +2,16 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import AGENT, MARK, SLOWER, Client, alive, paths_below, wait_until
+import pytest
+
+from harness import AGENT, MARK, SLOWER, Client, alive, free_port, paths_below, wait_until
 
 
 def url_of(sandbox):
@@ -108,6 +111,49 @@ def test_an_agent_that_is_never_ready_times_out_with_its_tail(make_daemon):
     assert "refused" in failed["error"]["message"], failed
     assert failed["error"]["log_tail"]
     assert failed["session_api_key"] is None
+
+
+def checks_of(daemon, sandbox):
+    return daemon.get(f"/api/v1/sandboxes/{sandbox['id']}/logs?tail=100000").text.count('"GET /alive HTTP/1.1"')
+
+
+@pytest.mark.parametrize("form", [1, 2])
+def test_health_checks_are_not_in_a_tail(make_daemon, form):
+    daemon = make_daemon()
+    daemon.local["health_interval"] = "10ms"
+    daemon.add_spec("logs", command=["/bin/sh", "-c", f"echo the last words; exec {AGENT} --access-log {form} --port {{port}}"])
+    daemon.write()
+    sandbox = daemon.start().start_sandbox("logs")
+    wait_until(lambda: checks_of(daemon, sandbox) > 100)  # more than the tail's 4 KiB
+    if form == 2:
+        log = daemon.get(f"/api/v1/sandboxes/{sandbox['id']}/logs?tail=1").text
+        assert '"sandboxd/' in log and '(health check)"' in log, log
+    os.kill(whoami(sandbox)["pid"], signal.SIGKILL)
+    tail = daemon.wait_status(sandbox["id"], "ERROR")["error"]["log_tail"]
+    assert "the last words" in tail and '"GET /whoami HTTP/1.1"' in tail and "/alive" not in tail, tail
+    assert checks_of(daemon, sandbox) > 100
+
+
+def test_a_late_start_has_a_tail_without_health_checks(make_daemon):
+    daemon = make_daemon()
+    daemon.local.update(startup_timeout=f"{3 * SLOWER}s")
+    daemon.add_spec("logs", command=["/bin/sh", "-c", "echo the last words; "
+                                     f"exec {AGENT} --access-log 1 --ready-after 600000 --port {{port}}"])
+    daemon.write()
+    sandbox = daemon.start().start_sandbox("logs", wait="1s", status=None)
+    error = daemon.wait_status(sandbox["id"], "ERROR")["error"]
+    assert error["message"].endswith("it answered with status 503") and error["log_tail"] == "the last words\n", error
+
+
+def test_an_agent_on_another_port_is_told_of_its_port(make_daemon):
+    daemon = make_daemon()
+    daemon.local["startup_timeout"] = f"{SLOWER}s"
+    daemon.add_spec("elsewhere", "--fixed-port", free_port())
+    daemon.write()
+    sandbox = daemon.start().start_sandbox("elsewhere", wait="1s", status=None)
+    message = daemon.wait_status(sandbox["id"], "ERROR")["error"]["message"]
+    assert re.search(r"localhost:(\d+): Connection refused \(does its program listen on port \1, which {port} in its "
+                     r"command is\?\)$", message), message
 
 
 def test_an_answer_that_does_not_say_ok_is_not_ready(make_daemon, tmp_path):

@@ -8,6 +8,8 @@
 
 /* An engine that says nothing for so long has hung: of a log that is not followed it sends all it has. */
 enum { SILENCE_MS = 30000, TAIL_SILENCE_MS = 5000, TAIL_LINES = 20, TAIL_MAX = 4095 };
+/* Where the host's health checks are in it, more is asked for. */
+enum { MORE_LINES = 2000, MORE_MAX = 256 * 1024 };
 
 struct log_stream { /* docker->logs */
     struct log_stream *next;
@@ -16,6 +18,8 @@ struct log_stream { /* docker->logs */
     sbx_op op;           /* 0: a tail, which has what follows */
     struct bytes newest; /* the end of what came: up to twice TAIL_MAX */
     bool cut;            /* there was more before that */
+    char *name;          /* a tail: of the container, to ask for more; owned */
+    bool more;           /* it was asked for */
     void (*done)(void *arg, const char *tail);
     void *arg;
 };
@@ -39,6 +43,7 @@ static void stream_free(struct log_stream *stream)
         at = &(*at)->next;
     *at = stream->next;
     bytes_finish(&stream->newest);
+    free(stream->name);
     free(stream);
 }
 
@@ -111,16 +116,43 @@ static void drop_oldest(struct log_stream *stream, size_t len)
 static enum sbx_stream on_tail_write(void *arg, const char *bytes, size_t len)
 {
     struct log_stream *stream = arg;
-    if (len > TAIL_MAX) {
-        bytes += len - TAIL_MAX;
-        len = TAIL_MAX;
+    size_t most = stream->newest.max / 2;
+    if (len > most) {
+        bytes += len - most;
+        len = most;
         stream->cut = true;
     }
-    if (stream->newest.len > TAIL_MAX)
-        drop_oldest(stream, stream->newest.len - TAIL_MAX);
+    if (stream->newest.len > most)
+        drop_oldest(stream, stream->newest.len - most);
     bytes_add(&stream->newest, bytes, len);
     return SBX_STREAM_GO;
 }
+
+/* Takes the lines of the host's health checks out; true where there were such. */
+static bool drop_checks(struct log_stream *stream)
+{
+    const struct docker *docker = stream->docker;
+    struct bytes *newest = &stream->newest;
+    size_t had = newest->len;
+    if (had > 0 && SBX_HAS(docker->host, drop_health_checks))
+        newest->len = docker->host->drop_health_checks(docker->public, newest->data, had);
+    return newest->len < had;
+}
+
+/* Leaves the last lines. */
+static void keep_last(struct log_stream *stream)
+{
+    const struct bytes *newest = &stream->newest;
+    size_t lines = newest->len > 0 && newest->data[newest->len - 1] != '\n', at = newest->len;
+    for (; at > 0; at--)
+        if (newest->data[at - 1] == '\n' && lines++ == TAIL_LINES)
+            break;
+    if (at > 0)
+        drop_oldest(stream, at);
+    stream->cut = false; /* it begins with a line */
+}
+
+static void ask_for_tail(struct log_stream *stream, int64_t lines);
 
 /* What came is worth having also where the rest did not. */
 static void on_tail_done(void *arg, const struct sbx_error *error)
@@ -128,6 +160,17 @@ static void on_tail_done(void *arg, const struct sbx_error *error)
     (void)error;
     struct log_stream *stream = arg;
     struct bytes *newest = &stream->newest;
+    bool dropped = drop_checks(stream);
+    if (dropped && !stream->more) {
+        stream->more = true;
+        stream->cut = false;
+        newest->len = 0;
+        newest->max = 2 * MORE_MAX;
+        ask_for_tail(stream, MORE_LINES);
+        return;
+    }
+    if (stream->more)
+        keep_last(stream);
     if (newest->len > TAIL_MAX)
         drop_oldest(stream, newest->len - TAIL_MAX);
     const char *line = stream->cut ? memchr(newest->data, '\n', newest->len) : NULL;
@@ -143,13 +186,19 @@ static void on_tail_done(void *arg, const struct sbx_error *error)
 void logs_tail(struct docker *docker, const struct container *container,
                void (*done)(void *arg, const char *tail), void *arg)
 {
-    static const struct output_sink sink = {on_tail_write, on_tail_done};
     struct log_stream *stream = stream_new(docker);
     stream->done = done;
     stream->arg = arg;
-    const struct output_query query = {
-        .name = container->name, .tail = TAIL_LINES, .silence_ms = TAIL_SILENCE_MS};
-    stream->output = output_open(docker, &query, &sink, stream);
+    if (!(stream->name = strdup(container->name)))
+        abort();
+    ask_for_tail(stream, TAIL_LINES);
+}
+
+static void ask_for_tail(struct log_stream *stream, int64_t lines)
+{
+    static const struct output_sink sink = {on_tail_write, on_tail_done};
+    const struct output_query query = {.name = stream->name, .tail = lines, .silence_ms = TAIL_SILENCE_MS};
+    stream->output = output_open(stream->docker, &query, &sink, stream);
 }
 
 void logs_finish(struct docker *docker)

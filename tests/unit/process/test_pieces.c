@@ -439,7 +439,7 @@ static void a_log_is_read_by_position_across_its_files(void **state)
     assert_int_equal(logfile_read(root_dir, &position, text, sizeof text), 10);
     assert_int_equal(logfile_read(root_dir, &position, text, sizeof text), 0);
     assert_int_equal(position, 121);
-    logfile_last(root_dir, text, sizeof text);
+    logfile_last(root_dir, NULL, text, sizeof text);
     assert_string_equal(text, "one\ntwo\nthree\nfour\nfi");
     assert_int_equal(logfile_tail(root_dir, 0, UINT64_MAX), 121);
 }

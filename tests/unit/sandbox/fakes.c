@@ -1,6 +1,8 @@
 /* See fakes.h. */
 #include "fakes.h"
 
+#include "plugin/access_log.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -99,6 +101,10 @@ const char *backend_default_health_path(const struct backend *backend)
 const char *backend_default_health_body(const struct backend *backend)
 {
     return backend->health_body;
+}
+size_t backend_drop_health_checks(const struct backend *backend, char *text, size_t len)
+{
+    return access_log_drop_checks(text, len, backend->health_path);
 }
 uint32_t backend_polling_ms(const struct backend *backend)
 {
