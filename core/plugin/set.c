@@ -159,7 +159,17 @@ static bool candidate_check(struct candidate *candidate, const struct config *co
     }
     struct sbx_backend_config settings =
         options_settings(config, candidate->settings, candidate->module, candidate->path, NULL, NULL);
-    return options_check(candidate->module, &settings, candidate->settings, problems);
+    return options_check(candidate->module, &settings, candidate->settings, problems) &&
+           options_check_specs(candidate->module, &settings, config, candidate->settings, problems);
+}
+
+/* The options are those in force, but the specs may be others. */
+static bool candidate_check_specs(struct candidate *candidate, const struct config *config,
+                                  struct config_problems *problems)
+{
+    struct sbx_backend_config settings =
+        options_settings(config, candidate->settings, candidate->module, candidate->path, NULL, NULL);
+    return options_check_specs(candidate->module, &settings, config, candidate->settings, problems);
 }
 
 /* ---- prepare: open ---- */
@@ -286,6 +296,8 @@ static void on_loaded(void *arg)
         if (unchanged) {
             candidate->backend = backend_ref(unchanged);
             candidate->kept = true;
+            preparation->failed |=
+                !candidate_check_specs(candidate, preparation->next, preparation->problems);
         } else if (candidate_check(candidate, preparation->next, preparation->problems)) {
             work = true;
         } else {

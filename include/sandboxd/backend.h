@@ -228,6 +228,13 @@ struct sbx_backend_ops {
      * build goes to host->stream_write(), as in logs; stream_ready() is mandatory where build is there. */
     void (*build)(struct sbx_backend *backend, const struct sbx_build *build, sbx_op op);
 
+    /* Optional. Checks a spec that names this backend (its own default spec too), as validate() checks options, whose
+     * rules hold: no side effects, nothing that blocks. Called for `--check`, at start and at each reload, after a
+     * validate() that succeeded. `path` of host->option_error() and option_warning() is then relative to the spec:
+     * "working_dir", "command[0]", "" for all of it. start() must check the same: a request may bring what no spec has. */
+    int (*check_spec)(const struct sbx_host *host, struct sbx_check *check,
+                      const struct sbx_backend_config *config, const char *spec_json, size_t spec_len);
+
     /* 1.2 ends here */
 };
 

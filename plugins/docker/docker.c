@@ -4,6 +4,7 @@
  */
 #include "docker.h"
 #include "common/failure.h"
+#include "options/spec.h"
 
 #include <netdb.h>
 #include <stdlib.h>
@@ -278,6 +279,7 @@ static const struct sbx_backend_ops ops = {
     .stop = stop,
     .image = image,
     .build = build,
+    .check_spec = spec_check,
 };
 
 /* The image that OpenHands runs, as it runs it: its entry point is the agent server, so the command is arguments

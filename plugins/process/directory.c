@@ -52,6 +52,21 @@ static int check_passage(const char *path, uid_t uid, gid_t gid, struct sbx_erro
     return 0;
 }
 
+int directory_check_base(const char *path, const struct stat *status, struct sbx_error *err)
+{
+    if (!S_ISDIR(status->st_mode))
+        return failure_set(err, SBX_ERR_REFUSED, "INVALID_OPTIONS",
+                           "base_working_dir: %.200s is not a directory, or is a symbolic link", path);
+    if (status->st_uid != geteuid())
+        return failure_set(err, SBX_ERR_REFUSED, "INVALID_OPTIONS",
+                           "base_working_dir: %.200s belongs to another user (uid %u)", path,
+                           (unsigned)status->st_uid);
+    if (status->st_mode & (S_IWGRP | S_IWOTH))
+        return failure_set(err, SBX_ERR_REFUSED, "INVALID_OPTIONS",
+                           "base_working_dir: %.200s may be written to by others; give it mode 0711", path);
+    return 0;
+}
+
 int directory_open_base(const char *path, uid_t uid, gid_t gid, struct sbx_error *err)
 {
     char text[1100];
@@ -73,14 +88,7 @@ int directory_open_base(const char *path, uid_t uid, gid_t gid, struct sbx_error
     struct stat status;
     if (fstat(fd, &status) != 0)
         failure_errno(err, errno, "base_working_dir: %.200s", text);
-    else if (status.st_uid != geteuid())
-        failure_set(err, SBX_ERR_REFUSED, "INVALID_OPTIONS",
-                    "base_working_dir: %.200s belongs to another user (uid %u)", text,
-                    (unsigned)status.st_uid);
-    else if (status.st_mode & (S_IWGRP | S_IWOTH))
-        failure_set(err, SBX_ERR_REFUSED, "INVALID_OPTIONS",
-                    "base_working_dir: %.200s may be written to by others; give it mode 0711", text);
-    else if (check_passage(text, uid, gid, err) == 0)
+    else if (directory_check_base(text, &status, err) == 0 && check_passage(text, uid, gid, err) == 0)
         return fd;
     close(fd);
     return -1;
@@ -88,8 +96,7 @@ int directory_open_base(const char *path, uid_t uid, gid_t gid, struct sbx_error
 
 /* ---- a sandbox's own ------------------------------------------------------------------------- */
 
-/* Goes down `inner`, one part after the other, making them where `make`. Takes `fd`. */
-static int enter(int fd, const char *inner, bool make, uid_t uid, gid_t gid, struct sbx_error *err)
+int directory_enter(int fd, const char *inner, bool make, uid_t uid, gid_t gid, struct sbx_error *err)
 {
     char part[256];
     for (const char *at = inner ? inner : ""; *at;) {
@@ -131,7 +138,7 @@ int directory_make(int base, const char *name, const char *inner, uid_t uid, gid
             close(fd);
         return -1;
     }
-    return enter(fd, inner, true, uid, gid, err);
+    return directory_enter(fd, inner, true, uid, gid, err);
 }
 
 int directory_open(int base, const char *name, const char *inner, struct sbx_error *err)
@@ -139,5 +146,5 @@ int directory_open(int base, const char *name, const char *inner, struct sbx_err
     int fd = openat(base, name, OPEN_DIRECTORY);
     if (fd < 0)
         return failure_errno(err, errno, "the sandbox's directory can't be opened");
-    return enter(fd, inner, false, 0, 0, err);
+    return directory_enter(fd, inner, false, 0, 0, err);
 }

@@ -17,6 +17,7 @@
 #include "owner.h"
 #include "port.h"
 #include "record.h"
+#include "working_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,8 +88,12 @@ static int open_working_dir(struct launching *job)
     const struct options *options = &job->backend->options;
     uid_t uid = options->run_as ? options->uid : geteuid();
     gid_t gid = options->run_as ? options->gid : getegid();
-    const char *inner =
+    const char *text =
         job->host->json->string(job->host->json->get(record_spec(&job->record), "working_dir"), NULL);
+    struct working_dir where;
+    if (working_dir_find(&where, options, text, &job->error) != 0)
+        return -1;
+    const char *inner = where.shared ? NULL : where.inner;
     int base = directory_open_base(record_text(&job->record, "base"), uid, gid, &job->error);
     if (base < 0)
         return -1;
@@ -100,6 +105,14 @@ static int open_working_dir(struct launching *job)
     *dir = job->fresh ? directory_make(base, job->id, inner, uid, gid, &job->error)
                       : directory_open(base, job->id, inner, &job->error);
     close(base);
+    if (*dir < 0 || !where.shared)
+        return *dir >= 0 ? 0 : -1;
+    close(*dir); /* it has one of its own all the same */
+    *dir = open(where.shared, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*dir < 0)
+        return failure_errno(&job->error, errno, "working_dir: %.200s, which is in shared_dirs",
+                             where.shared);
+    *dir = directory_enter(*dir, where.inner, true, uid, gid, &job->error);
     return *dir >= 0 ? 0 : -1;
 }
 

@@ -31,6 +31,7 @@ static const struct option all[] = {
     {"limits", OPTION_MAPPING, .nested = &limits_table},
     {"log_size", OPTION_SIZE, AT(log_size), .min = 4096, .max = 1024 * MIB, .number = MIB},
     {.name = "pass_env", .type = OPTION_OTHER},
+    {.name = "shared_dirs", .type = OPTION_OTHER},
 };
 static const struct option_table table = {"option", all, sizeof all / sizeof *all};
 
@@ -57,6 +58,28 @@ static void read_pass_env(struct reader *reader, const sbx_json *value)
             option_complain(&reader->base, path, "must be the name of an environment variable");
         } else {
             option_copy(&reader->options->pass_env[reader->options->pass_env_len++], name);
+        }
+    }
+}
+
+static void read_shared_dirs(struct reader *reader, const sbx_json *value)
+{
+    enum { DIRECTORY_MAX = 1024 };
+    const struct sbx_json_api *json = reader->base.host->json;
+    if (json->type(value) != SBX_JSON_ARRAY || json->length(value) > OPTIONS_NAMES_MAX) {
+        option_complain(&reader->base, "shared_dirs", "must be a list of at most %d absolute paths",
+                        OPTIONS_NAMES_MAX);
+        return;
+    }
+    for (size_t i = 0; i < json->length(value); i++) {
+        const char *dir = json->string(json->at(value, i), "");
+        if (*dir != '/' || strlen(dir) > DIRECTORY_MAX) {
+            char path[48];
+            snprintf(path, sizeof path, "shared_dirs[%zu]", i);
+            option_complain(&reader->base, path, "must be an absolute path of at most %d bytes",
+                            DIRECTORY_MAX);
+        } else {
+            option_copy(&reader->options->shared_dirs[reader->options->shared_dirs_len++], dir);
         }
     }
 }
@@ -106,6 +129,8 @@ int options_parse(struct options *options, const struct sbx_host *host, struct s
         read_run_as(&reader, value);
     if ((value = option_given(&reader.base, root, "pass_env")))
         read_pass_env(&reader, value);
+    if ((value = option_given(&reader.base, root, "shared_dirs")))
+        read_shared_dirs(&reader, value);
     host->json->free(root);
     return reader.base.errors == 0 ? 0 : -1;
 }
@@ -121,5 +146,7 @@ void options_finish(struct options *options)
     free(options->user_home);
     for (uint32_t i = 0; i < options->pass_env_len; i++)
         free(options->pass_env[i]);
+    for (uint32_t i = 0; i < options->shared_dirs_len; i++)
+        free(options->shared_dirs[i]);
     *options = (struct options){0};
 }

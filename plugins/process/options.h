@@ -30,6 +30,8 @@ struct options {
     uint32_t uid, gid;
     uint32_t groups[OPTIONS_GROUPS_MAX];
     uint32_t groups_len;
+    char *shared_dirs[OPTIONS_NAMES_MAX]; /* absolute */
+    uint32_t shared_dirs_len;
     char *pass_env[OPTIONS_NAMES_MAX];
     uint32_t pass_env_len;
 };

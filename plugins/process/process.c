@@ -4,6 +4,7 @@
  * daemon. The operations themselves are sandbox.c's; this file gives them to it.
  */
 #include "backend.h"
+#include "check.h"
 #include "command.h"
 #include "common/failure.h"
 #include "control_dir.h"
@@ -27,22 +28,6 @@ static struct process_backend *self_of(const struct sbx_backend *backend)
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */
-
-static int validate(const struct sbx_host *host, struct sbx_check *check,
-                    const struct sbx_backend_config *config)
-{
-    struct options options;
-    struct sbx_error why;
-    int result = options_parse(&options, host, check, config, NULL);
-    struct limits *limits = malloc(sizeof *limits);
-    if (!limits)
-        abort();
-    if (result == 0 && limits_find(limits, &options, NULL, NULL, &why) != 0)
-        host->option_warning(check, "limits", why.message);
-    free(limits);
-    options_finish(&options);
-    return result;
-}
 
 struct opening {
     struct process_backend *backend;
@@ -116,20 +101,6 @@ static void open_done(void *arg)
     free(opening);
 }
 
-/* "process-supervisor" in the folder of the plugin. */
-static char *supervisor_path(const char *plugin_path)
-{
-    static const char name[] = "process-supervisor";
-    const char *slash = strrchr(plugin_path, '/');
-    size_t folder = slash ? (size_t)(slash - plugin_path) + 1 : 0;
-    char *path = malloc(folder + sizeof name);
-    if (!path)
-        abort();
-    memcpy(path, plugin_path, folder);
-    memcpy(path + folder, name, sizeof name);
-    return path;
-}
-
 static void open_backend(struct sbx_backend *public, const struct sbx_backend_config *config, sbx_op op)
 {
     const struct sbx_host *host = public->host;
@@ -148,7 +119,7 @@ static void open_backend(struct sbx_backend *public, const struct sbx_backend_co
         return;
     }
     opening->public_url = config->public_url ? strdup(config->public_url) : NULL;
-    backend->supervisor = supervisor_path(config->plugin_path);
+    backend->supervisor = check_supervisor_path(config->plugin_path);
     public->self = backend;
     if (SBX_HAS(host, health_check)) /* an agent server that says "not initialized" is not ready */
         host->health_check(public, NULL, "{\"status\":\"ok\"}");
@@ -371,7 +342,7 @@ static void cancel(struct sbx_backend *public, sbx_op op)
 
 static const struct sbx_backend_ops ops = {
     .size = sizeof ops,
-    .validate = validate,
+    .validate = check_validate,
     .open = open_backend,
     .quiesce = quiesce,
     .close = close_backend,
@@ -386,6 +357,7 @@ static const struct sbx_backend_ops ops = {
     .confirm = confirm,
     .describe = describe,
     .stop = stop,
+    .check_spec = check_spec,
 };
 
 /* The agent server of `python_executable` and `agent_server_module`. VS Code is off: all would want the same port. */

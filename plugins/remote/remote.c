@@ -21,6 +21,25 @@ static int validate(const struct sbx_host *host, struct sbx_check *check,
     return result;
 }
 
+/* Writes the request that a start would send. */
+static int check_spec(const struct sbx_host *host, struct sbx_check *check,
+                      const struct sbx_backend_config *config, const char *spec_json, size_t spec_len)
+{
+    struct options options;
+    struct sbx_error why;
+    sbx_json *spec = host->json->parse(spec_json, spec_len, NULL);
+    char *request = NULL;
+    int result = options_parse(&options, host, NULL, config, &why);
+    if (result == 0 && !(request = request_write(&options, host->json, "", spec, &why))) {
+        host->option_error(check, "", why.message);
+        result = -1;
+    }
+    free(request);
+    options_finish(&options);
+    host->json->free(spec);
+    return result;
+}
+
 static void end_opening(struct remote *remote, const struct sbx_error *error)
 {
     sbx_op op = remote->opening;
@@ -212,6 +231,7 @@ static const struct sbx_backend_ops ops = {
     .stream_ready = stream_ready,
     .describe = describe,
     .image = image,
+    .check_spec = check_spec,
 };
 
 /* The image that OpenHands runs, and the ports that the protocol gives what is inside. */

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import time
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -22,9 +23,16 @@ def daemon(make_daemon):
     daemon.config["runtime_api"] = {"enabled": True, "own_commands": ["local"]}
     daemon.add_spec("slow", "--bind-delay", 1500, "--ready-after", 300)
     daemon.add_spec("broken", "--ready-after", 60000, "--exit-after", 300, "--exit-code", 1, "--print", 3)
+    # In the place of the paths that they send, /workspace and /openhands/code, which are this host's too.
+    Path(shared(daemon)).mkdir()
+    daemon.local["options"]["shared_dirs"] = [shared(daemon)]
     daemon.write()
     daemon.finish_headers = {"X-API-Key": "app-server-key-1"}
     return daemon.start()
+
+
+def shared(daemon):
+    return str(daemon.directory / "workspace")
 
 
 class Fatal(Exception):
@@ -192,7 +200,7 @@ class RemoteRuntime(Runtime):
         assert found["exists"]
         assert f"{found['image']['image_size_bytes'] / 1024 / 1024:.2f} MB, {found['image']['upload_time']}"
         response = self.call("POST", "/start", {
-            "image": image, "command": None, "working_dir": "/openhands/code/", "session_id": session,
+            "image": image, "command": None, "working_dir": shared(self.daemon), "session_id": session,
             "environment": {"DEBUG": "true"}, "resource_factor": 2, "runtime_class": "sysbox-runc"})
         assert response.status in (200, 201), response
         self.parse(response.json())
@@ -267,7 +275,7 @@ class SandboxService(Runtime):
 
     def start(self, session, spec):
         response = self.call("POST", "/start", {
-            "image": spec["id"], "command": spec["command"], "working_dir": "/workspace",
+            "image": spec["id"], "command": spec["command"], "working_dir": shared(self.daemon),
             "environment": {**spec["initial_env"], "OH_WEBHOOKS_0_BASE_URL": "http://app/api/v1/webhooks",
                             "OH_ALLOW_CORS_ORIGINS_0": "http://app", "WORKER_1": "12000", "WORKER_2": "12001"},
             "session_id": session, "resource_factor": 1, "run_as_user": 10001, "run_as_group": 10001,

@@ -108,11 +108,12 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
         {"[]", ": must be a mapping of options\n"},
         {"{\"colour\": 1}",
          "colour: unknown option; there are base_working_dir, base_port, python_executable, "
-         "agent_server_module, on_shutdown, stop_timeout, run_as, limits, log_size and pass_env\n"},
+         "agent_server_module, on_shutdown, stop_timeout, run_as, limits, log_size, pass_env and "
+         "shared_dirs\n"},
         {"{\"limits.memory\": 1}",
          "limits.memory: unknown option; there are base_working_dir, base_port, "
          "python_executable, agent_server_module, on_shutdown, stop_timeout, run_as, "
-         "limits, log_size and pass_env\n"},
+         "limits, log_size, pass_env and shared_dirs\n"},
         {"{\"base_working_dir\": \"relative\"}",
          "base_working_dir: must be an absolute path of at most 1024 bytes\n"},
         {"{\"base_working_dir\": 3}", "base_working_dir: must be an absolute path of at most 1024 bytes\n"},
@@ -145,6 +146,9 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
         {"{\"pass_env\": \"A\"}", "pass_env: must be a list of at most 64 names of environment variables\n"},
         {"{\"pass_env\": [\"A\", \"B=C\"]}", "pass_env[1]: must be the name of an environment variable\n"},
         {"{\"pass_env\": [3]}", "pass_env[0]: must be the name of an environment variable\n"},
+        {"{\"shared_dirs\": \"/a\"}", "shared_dirs: must be a list of at most 64 absolute paths\n"},
+        {"{\"shared_dirs\": [\"/a\", \"b\"]}",
+         "shared_dirs[1]: must be an absolute path of at most 1024 bytes\n"},
         {"{\"run_as\": \"\"}", "run_as: must be a user, or user:group\n"},
         {"{\"run_as\": \"nobody:\"}", "run_as: must be a user, or user:group\n"},
         {"{\"base_port\": 0, \"limits\": {\"pids\": -1}, \"on_shutdown\": 7}",

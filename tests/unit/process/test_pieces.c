@@ -12,6 +12,7 @@
 #include "sandbox_limits.h"
 #include "sweep.h"
 #include "wire.h"
+#include "working_dir.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -210,6 +211,43 @@ static void a_working_dir_stays_within_the_sandbox(void **state)
     assert_non_null(strstr(error.message, "does not stay within"));
     assert_int_equal(symlink("/", "box/root"), 0);
     assert_int_equal(directory_open(root_dir, "box", "root/etc", &error), -1);
+}
+
+static void an_absolute_working_dir_is_refused_unless_it_is_shared(void **state)
+{
+    (void)state;
+    struct options options = {.shared_dirs = {TEXT("/workspace/"), TEXT("/srv/all")}, .shared_dirs_len = 2};
+    static const struct {
+        const char *text, *shared, *inner;
+    } good[] = {
+        {NULL, NULL, ""},
+        {"", NULL, ""},
+        {"/", NULL, ""},
+        {"//", NULL, ""},
+        {"project", NULL, "project"},
+        {"a/./b", NULL, "a/./b"},
+        {"/workspace", "/workspace/", ""},
+        {"/workspace//project", "/workspace/", "project"},
+        {"/srv/all/x/y", "/srv/all", "x/y"},
+    };
+    struct working_dir dir;
+    struct sbx_error error;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(working_dir_find(&dir, &options, good[i].text, &error), 0);
+        assert_string_equal(dir.inner, good[i].inner);
+        assert_string_equal(dir.shared ? dir.shared : "", good[i].shared ? good[i].shared : "");
+    }
+    static const char *const bad[][2] = {
+        {"/workspaces", "which all sandboxes would share"},
+        {"/srv", "make it relative (\"srv\")"},
+        {"/workspace/../etc", "does not stay within"},
+        {"..", "does not stay within"},
+        {"a/../../b", "does not stay within"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(working_dir_find(&dir, &options, bad[i][0], &error), -1);
+        assert_non_null(strstr(error.message, bad[i][1]));
+    }
 }
 
 /* ---- ports ----------------------------------------------------------------------------------- */
@@ -541,6 +579,7 @@ int main(void)
         TEST(a_tree_that_is_changed_meanwhile_never_leads_outside),
         TEST(the_base_folder_is_made_and_checked),
         TEST(a_working_dir_stays_within_the_sandbox),
+        TEST(an_absolute_working_dir_is_refused_unless_it_is_shared),
         TEST(a_reserved_port_is_chosen_by_no_other_process),
         TEST(a_port_that_a_program_has_bound_is_passed_over),
         TEST(the_port_goes_where_the_command_wants_it),

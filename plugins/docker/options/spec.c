@@ -1,0 +1,49 @@
+/* spec.c: see spec.h. Asks no engine: it has the last word, this only says earlier what it would say later. */
+#include "options/spec.h"
+
+#include "images/image_name.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* Why an engine refuses the name of an image; NULL: it may be right. */
+static const char *wrong_image(const char *image)
+{
+    struct image_name name;
+    if (*image == '\0' || strlen(image) > IMAGE_NAME_MAX)
+        return "must be the name of an image, of at most 511 bytes";
+    for (const char *c = image; *c; c++)
+        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
+            return "must be the name of an image, which has no blanks and ASCII characters alone";
+    if (!image_name_parse(&name, image))
+        return NULL; /* an id */
+    const char *path = name.name;
+    size_t host = strlen(name.registry);
+    if (strncmp(path, name.registry, host) == 0 && path[host] == '/')
+        path += host;
+    for (; *path; path++)
+        if (isupper((unsigned char)*path))
+            return "must be the name of an image, which is in lower case up to its tag";
+    return NULL;
+}
+
+int spec_check(const struct sbx_host *host, struct sbx_check *check, const struct sbx_backend_config *config,
+               const char *spec_json, size_t spec_len)
+{
+    (void)config;
+    const struct sbx_json_api *json = host->json;
+    sbx_json *spec = json->parse(spec_json, spec_len, NULL);
+    int result = 0;
+    const char *why = wrong_image(json->string(json->get(spec, "id"), ""));
+    if (why) {
+        host->option_error(check, "id", why);
+        result = -1;
+    }
+    const char *dir = json->string(json->get(spec, "working_dir"), "");
+    if (*dir && *dir != '/') {
+        host->option_error(check, "working_dir", "must be an absolute path inside the container");
+        result = -1;
+    }
+    json->free(spec);
+    return result;
+}
