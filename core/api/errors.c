@@ -4,6 +4,7 @@
 #include "api/render.h"
 #include "api/text.h"
 #include "base/error.h"
+#include "sandbox/table.h"
 
 #include <string.h>
 
@@ -62,9 +63,27 @@ void errors_reply_refusal(struct call *call, const struct sbx_error *err)
     }
 }
 
+/* The end that this failure tells of, where the call is about a sandbox that is in ERROR for it; NULL: none. */
+static const struct sandbox_failure *end_of(const struct call *call, const struct sbx_error *err)
+{
+    const struct sandbox *sandbox =
+        call->id[0] ? table_get(service_table(call->api->deps.service), &call->viewer, call->id) : NULL;
+    const struct sandbox_failure *failure =
+        sandbox && sandbox->status == SANDBOX_ERROR ? sandbox->failure : NULL;
+    bool same = failure && strcmp(failure->error.code, err->code) == 0 &&
+                strcmp(failure->error.message, err->message) == 0;
+    return same ? failure : NULL;
+}
+
 void errors_reply_failure(struct call *call, const struct sbx_error *err)
 {
-    reply(call, status_of(err), text_string(err->message), "error", render_error(err, -1, NULL));
+    const struct sandbox_failure *end = end_of(call, err);
+    errors_reply_end(call, err, end ? end->exit_code : -1, end ? end->log_tail : NULL);
+}
+
+void errors_reply_end(struct call *call, const struct sbx_error *err, int exit_code, const char *log_tail)
+{
+    reply(call, status_of(err), text_string(err->message), "error", render_error(err, exit_code, log_tail));
 }
 
 void errors_reply_no_sandbox(struct call *call)

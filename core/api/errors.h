@@ -13,8 +13,11 @@ void errors_reply(struct call *call, int status, const char *detail);
 void errors_reply_official(struct call *call, int status, const char *reason);
 /* The service said no at once: it is about the request, or about a backend that can't be asked. */
 void errors_reply_refusal(struct call *call, const struct sbx_error *err);
-/* What was begun failed: a backend (or the store) is the cause. */
+/* What was begun failed: a backend (or the store) is the cause. Where the call is about a sandbox that is in ERROR for
+ * it, its exit code and the tail of its log are told too. */
 void errors_reply_failure(struct call *call, const struct sbx_error *err);
+/* The same of a program's end: exit_code -1 and a NULL log_tail are not known. */
+void errors_reply_end(struct call *call, const struct sbx_error *err, int exit_code, const char *log_tail);
 void errors_reply_no_sandbox(struct call *call);
 void errors_reply_draining(struct call *call);
 /* Takes `backends`: a list of those that are not open, each with its name and the reason. */

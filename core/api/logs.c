@@ -1,11 +1,13 @@
 /* api/logs.c: a sandbox's output, streamed from its backend to the client as fast as the client takes it.
  *
  * The reply begins with the first piece, so that a failure before it is an answer with a status of its
- * own; where the log is followed and nothing is in it yet, it begins after a short while without one.
+ * own; where the log is followed and nothing is in it yet, it begins after a short while without one. Programs print
+ * bytes of any kind. What is no UTF-8 is replaced, so that what the reply says of itself is true.
  */
 #include "api/errors.h"
 #include "api/params.h"
 #include "api/routes.h"
+#include "base/utf8_stream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,7 @@ struct log_stream {
     struct backend_operation *operation; /* NULL: it was answered */
     struct event begin;                  /* begins the reply of one that is followed */
     bool begun, follow;
+    struct utf8_stream text;
     struct log_stream *next, **prev; /* among the API's streams */
 };
 
@@ -68,7 +71,13 @@ static bool data(void *arg, const void *bytes, size_t len)
 {
     struct log_stream *stream = arg;
     begin(stream);
-    return http_stream_write(stream->call->request, bytes, len);
+    char *out = malloc(UTF8_STREAM_ROOM(len));
+    if (!out)
+        abort();
+    size_t out_len = utf8_stream_add(&stream->text, bytes, len, out);
+    bool takes_more = out_len == 0 || http_stream_write(stream->call->request, out, out_len);
+    free(out);
+    return takes_more;
 }
 
 static void end(struct log_stream *stream)
@@ -76,6 +85,10 @@ static void end(struct log_stream *stream)
     struct call *call = stream->call;
     struct http_request *request = call->request;
     begin(stream);
+    char rest[UTF8_STREAM_ROOM(0)];
+    size_t rest_len = utf8_stream_end(&stream->text, rest);
+    if (rest_len > 0)
+        (void)http_stream_write(request, rest, rest_len);
     destroy(stream);
     call_close(call, 200);
     http_stream_end(request);

@@ -292,26 +292,37 @@ struct taking_back {
     struct call *call;
     struct sandbox_wait *wait;
     bool failed;
-    struct sbx_error why; /* it failed */
+    /* It failed: */
+    struct sbx_error why;
+    int exit_code;
+    char *log_tail; /* owned; NULL: none */
 };
+
+static void free_taking_back(struct taking_back *taking)
+{
+    free(taking->log_tail);
+    free(taking);
+}
 
 static void taken_back(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
 {
     (void)sandbox;
     struct taking_back *taking = arg;
-    if (taking->failed || err)
-        errors_reply_failure(taking->call, taking->failed ? &taking->why : err);
+    if (taking->failed)
+        errors_reply_end(taking->call, &taking->why, taking->exit_code, taking->log_tail);
+    else if (err)
+        errors_reply_failure(taking->call, err);
     else
         errors_reply(taking->call, 503,
                      "it was not known in time where it would be, so it was taken back: ask again");
-    free(taking);
+    free_taking_back(taking);
 }
 
 static void give_up_taking_back(struct call *call)
 {
     struct taking_back *taking = call->state;
     service_give_up(taking->wait);
-    free(taking);
+    free_taking_back(taking);
 }
 
 static void started_unnamed(void *arg, const struct sandbox *sandbox, const struct sbx_error *err)
@@ -324,8 +335,13 @@ static void started_unnamed(void *arg, const struct sandbox *sandbox, const stru
     if (!taking)
         abort();
     *taking = (struct taking_back){.call = call, .failed = sandbox->status == SANDBOX_ERROR};
-    if (taking->failed)
-        taking->why = sandbox->failure->error;
+    if (taking->failed) {
+        const struct sandbox_failure *failure = sandbox->failure;
+        taking->why = failure->error;
+        taking->exit_code = failure->exit_code;
+        if (failure->log_tail && !(taking->log_tail = strdup(failure->log_tail)))
+            abort();
+    }
     taking->wait =
         service_delete(call->api->deps.service, &call->viewer, sandbox->id, taken_back, taking, &refusal);
     if (taking->wait)

@@ -88,6 +88,23 @@ def test_home_is_that_of_the_user_who_runs(make_daemon, user, home):
     wait_until(lambda: daemon.get(f"/api/v1/sandboxes/{sandbox['id']}/logs").text == wanted, what=wanted)
 
 
+def test_a_binary_log_is_text_all_the_same(make_daemon):
+    def binary(config):
+        config["specs"][0]["command"] = ["/bin/sh", "-c", "printf 'a\\377\\000\\303\\251\\303'; sleep 1000"]
+        config["backends"]["local"]["health_check_path"] = None
+    daemon = make_daemon(binary).start()
+    sandbox = daemon.start_sandbox()
+    path = f"/api/v1/sandboxes/{sandbox['id']}/logs"
+    log = wait_until(lambda: daemon.get(path) if daemon.get(path).body else None)
+    assert log.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert log.body.decode() == "a\ufffd\0\u00e9\ufffd"
+    with daemon.client() as client:  # a character that comes in two pieces
+        client.connection.request("GET", path + "?follow=true")
+        response = client.connection.getresponse()
+        wanted = "a\ufffd\0\u00e9".encode()
+        assert response.read(len(wanted)) == wanted
+
+
 def test_pause_freezes_and_resume_goes_on_with_the_same_key_and_url(daemon):
     sandbox = daemon.start_sandbox()
     sandbox_id = sandbox["id"]

@@ -141,6 +141,24 @@ def test_one_that_ends_is_an_error_with_its_logs_and_a_start_starts_it_again(dae
     assert again["runtime_id"] == first["runtime_id"] and again["session_api_key"] in (None, first["session_api_key"])
 
 
+@pytest.mark.parametrize("asked", [{"session_id": "s"}, {}], ids=["of a session", "of none"])
+def test_one_that_ends_at_once_is_told_with_its_exit_code_and_its_log(make_daemon, asked):
+    daemon = enable(make_daemon())
+    script = "echo the reason; exit 7"
+    daemon.add_spec("ends", command=["/bin/sh", "-c", script])
+    daemon.write()
+    daemon.start()
+    response = post(daemon, "/start", image="ends", **asked)
+    error = response.json().get("error")
+    if response.status == 200:  # it ended after its start was answered
+        runtime_id = response.json()["runtime_id"]
+        error = wait_until(lambda: get(daemon, f"/runtime/{runtime_id}").json().get("error"))
+    else:
+        assert response.status == 502
+    assert error["code"] == "EXITED", response
+    assert error["exit_code"] == 7 and error["log_tail"] == "the reason\n", error
+
+
 def test_what_nothing_is_left_of_makes_way_for_a_new_one(make_daemon):
     daemon = enable(make_daemon())
     daemon.local["health_check_path"] = None

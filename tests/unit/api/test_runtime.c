@@ -132,6 +132,18 @@ static void a_start_without_a_url_is_to_be_asked_again(void **state)
     sandbox->urls_len = len;
 }
 
+static void set_end(struct sandbox_failure *failure)
+{
+    failure->exit_code = 7;
+    failure->log_tail = strdup("the reason\n");
+    assert_non_null(failure->log_tail);
+}
+
+static void assert_tells_of_the_end(void)
+{
+    assert_non_null(strstr(request.body, "\"exit_code\":7,\"log_tail\":\"the reason\\n\""));
+}
+
 /* Its backend was taken away under it. */
 static void a_start_that_failed_before_it_was_anywhere_is_its_error(void **state)
 {
@@ -142,12 +154,14 @@ static void a_start_that_failed_before_it_was_anywhere_is_its_error(void **state
     assert_non_null(sandbox->failure);
     error_set(&sandbox->failure->error, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE,
               "its backend is gone");
+    set_end(sandbox->failure);
     size_t len = sandbox->urls_len;
     sandbox->urls_len = 0;
     post("/runtime-api/start", "{\"image\": \"reg/x\", \"session_id\": \"id1\"}");
     world_answer(sandbox, NULL);
     assert_int_equal(request.status, 503);
     assert_string_equal(front_detail(&request), "its backend is gone");
+    assert_tells_of_the_end();
     sandbox->urls_len = len;
 }
 
@@ -183,6 +197,7 @@ static void a_start_without_a_session_that_failed_before_it_was_anywhere_is_take
     sandbox->failure = calloc(1, sizeof *sandbox->failure);
     assert_non_null(sandbox->failure);
     error_set(&sandbox->failure->error, SBX_ERR_REFUSED, SBX_CODE_EXITED, "its program ended");
+    set_end(sandbox->failure);
     size_t len = sandbox->urls_len;
     sandbox->urls_len = 0;
     post("/runtime-api/start", "{\"image\": \"reg/x\"}");
@@ -192,7 +207,29 @@ static void a_start_without_a_session_that_failed_before_it_was_anywhere_is_take
     world_answer(NULL, NULL);
     assert_int_equal(request.status, 502);
     assert_string_equal(front_detail(&request), "its program ended");
+    assert_tells_of_the_end();
     sandbox->urls_len = len;
+}
+
+static void a_resume_that_failed_tells_of_the_end_too(void **state)
+{
+    (void)state;
+    struct sandbox *sandbox = world_add("id1", NULL);
+    sandbox->status = SANDBOX_ERROR;
+    sandbox->failure = calloc(1, sizeof *sandbox->failure);
+    assert_non_null(sandbox->failure);
+    error_set(&sandbox->failure->error, SBX_ERR_REFUSED, SBX_CODE_EXITED, "its program ended");
+    set_end(sandbox->failure);
+    struct sbx_error err = sandbox->failure->error;
+    post("/runtime-api/resume", "{\"runtime_id\": \"id1\"}");
+    world_answer(NULL, &err);
+    assert_int_equal(request.status, 502);
+    assert_tells_of_the_end();
+    /* Another failure has nothing to do with that end. */
+    error_set(&err, SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_UNAVAILABLE, "it can't be reached");
+    post("/runtime-api/resume", "{\"runtime_id\": \"id1\"}");
+    world_answer(NULL, &err);
+    assert_non_null(strstr(request.body, "\"exit_code\":null,\"log_tail\":null"));
 }
 
 static void a_failed_start_is_its_error(void **state)
@@ -321,6 +358,7 @@ int main(void)
         TEST(a_start_that_failed_before_it_was_anywhere_is_its_error),
         TEST(a_start_without_a_url_or_a_session_is_taken_back),
         TEST(a_start_without_a_session_that_failed_before_it_was_anywhere_is_taken_back_with_its_error),
+        TEST(a_resume_that_failed_tells_of_the_end_too),
         TEST(a_failed_start_is_its_error),
         TEST(a_client_that_leaves_gives_up_its_answer_alone),
         TEST(each_status_has_its_words),
