@@ -350,6 +350,22 @@ static void started_unnamed(void *arg, const struct sandbox *sandbox, const stru
         taken_back(taking, NULL, &refusal);
 }
 
+static void refuse_command(struct call *call, const struct config_spec *spec, const char *backend)
+{
+    char detail[320];
+    if (spec && spec->own_command == OWN_COMMAND_REFUSE)
+        snprintf(detail, sizeof detail,
+                 "the spec of this image takes no command of a request (own_command: refuse): leave it out");
+    else
+        snprintf(
+            detail, sizeof detail,
+            "backend '%.63s' does not isolate its sandboxes from this host, so a request may not bring a "
+            "command of its own; leave it out, or have the operator set own_command of this image's spec, "
+            "or name the backend in runtime_api.own_commands",
+            backend);
+    errors_reply(call, 403, detail);
+}
+
 static void start(struct asked *asked, const char *image)
 {
     struct call *call = asked->params.call;
@@ -361,15 +377,15 @@ static void start(struct asked *asked, const char *image)
         asked->spec = text_parse_object(spec->json, spec->json_len);
     const struct backend *backend = runtime_backend(call, backend_name);
     bool isolates = backend && backend_isolates(backend);
-    if (!isolates && is_own_command(asked) && !is_named(http_config(call->request), backend_name)) {
-        char detail[256];
-        snprintf(
-            detail, sizeof detail,
-            "backend '%.63s' does not isolate its sandboxes from this host, so a request may not bring a "
-            "command of its own; leave it out, or have the operator name the backend in "
-            "runtime_api.own_commands",
-            backend_name);
-        errors_reply(call, 403, detail);
+    enum own_command rule = spec ? spec->own_command : OWN_COMMAND_BACKEND;
+    if (rule == OWN_COMMAND_BACKEND)
+        rule = isolates || is_named(http_config(call->request), backend_name) ? OWN_COMMAND_USE
+                                                                              : OWN_COMMAND_REFUSE;
+    if (rule == OWN_COMMAND_IGNORE) {
+        json_object_put(asked->command);
+        asked->command = NULL;
+    } else if (rule == OWN_COMMAND_REFUSE && is_own_command(asked)) {
+        refuse_command(call, spec, backend_name);
         return;
     }
     struct json_object *own = spec_of(asked, image, isolates);

@@ -62,8 +62,17 @@ struct config_pair {
     const char *value;
 };
 
+/* What becomes of a command that comes with a request over the runtime API. */
+enum own_command {
+    OWN_COMMAND_BACKEND, /* taken where the backend isolates, or is one of runtime_api.own_commands; else refused */
+    OWN_COMMAND_USE,
+    OWN_COMMAND_REFUSE,
+    OWN_COMMAND_IGNORE /* the spec's runs */
+};
+
 struct config_spec {
     const char *id;
+    enum own_command own_command;
     const char *backend;  /* a name in `backends`; default_backend filled in */
     const char **command; /* NULL: the backend's own */
     size_t command_len;

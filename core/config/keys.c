@@ -13,10 +13,11 @@ enum { KIB = 1024, MIB = 1024 * KIB };
 /* What execve(2) takes in one argument or variable: MAX_ARG_STRLEN. */
 enum { ARGUMENT_BYTES = 128 * KIB - 1, PATH_BYTES = 4095 };
 
-static const char *const levels[] = {"error", "warn", "info", "debug", NULL}; /* enum log_level */
-static const char *const formats[] = {"text", "json", NULL};                  /* log_json */
-static const char *const roles[] = {"user", "admin", NULL};                   /* config_key.admin */
-static const char *const over_limits[] = {"pause_oldest", "reject", NULL};    /* enum over_limit */
+static const char *const levels[] = {"error", "warn", "info", "debug", NULL};           /* enum log_level */
+static const char *const formats[] = {"text", "json", NULL};                            /* log_json */
+static const char *const roles[] = {"user", "admin", NULL};                             /* config_key.admin */
+static const char *const own_commands[] = {"backend", "use", "refuse", "ignore", NULL}; /* enum own_command */
+static const char *const over_limits[] = {"pause_oldest", "reject", NULL};              /* enum over_limit */
 
 static const struct key tls_keys[] = {
     {"cert", &type_text, KEY_REQUIRED, .max = PATH_BYTES, FIELD(struct config, tls_cert),
@@ -189,6 +190,13 @@ static const struct key spec_keys[] = {
          "Environment variables. A value is taken as it is written: `1`, `true` and `\"1\"` are text alike."},
     {"working_dir", &type_text, KEY_EMPTY, .max = PATH_BYTES, FIELD(struct config_spec, working_dir),
      .absent = "the backend's own", .about = "Where the program begins."},
+    {"own_command", &type_choice, .fallback = "backend", .choices = own_commands,
+     FIELD(struct config_spec, own_command),
+     .about =
+         "What becomes of the `command` of a request over the runtime API: it runs (`use`), the request is "
+         "refused, or it is ignored and this spec's runs, with the request's environment. `backend`: it "
+         "runs where the backend isolates its sandboxes or is one of `runtime_api.own_commands`, else it "
+         "is refused."},
 };
 static const struct section spec_section = {
     .path = "specs[]",

@@ -1,6 +1,7 @@
 """`--check` and a start with wrong files: each error with file, line, column and path, all of them in one run."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -34,12 +35,15 @@ def test_a_good_file():
     assert "error" not in said
 
 
-def test_the_samples_and_the_quickstart_are_right():
+def test_the_samples_and_the_quickstart_are_right(tmp_path):
+    program = tmp_path / "agent-server"  # what `pip install openhands-agent-server` puts into PATH
+    program.touch(mode=0o755)
     samples = sorted(Path(__file__).resolve().parents[2].glob("etc/*.yaml"))
     assert len(samples) >= 5
     for sample in samples:
-        code, said, _ = check(sample.read_text(), env={"QUICKSTART_PORT": "3000", "QUICKSTART_DIR": "/tmp/x",
-                                                       "QUICKSTART_AGENT": "/bin/true"})
+        code, said, _ = check(sample.read_text(), env={
+            "QUICKSTART_PORT": "3000", "QUICKSTART_DIR": "/tmp/x", "QUICKSTART_AGENT": "/bin/true", "HOME": str(tmp_path),
+            "PATH": f"{tmp_path}:{os.environ['PATH']}"})
         assert code == 0 and "warn" not in said, f"{sample}: {said}"
 
 

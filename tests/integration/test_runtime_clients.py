@@ -173,6 +173,29 @@ def test_the_remote_workspace_attaches_while_it_starts(daemon):
     assert (second.runtime_id, second.key, second.url) == (first.runtime_id, first.key, first.url)
 
 
+def test_the_remote_workspace_with_its_defaults_on_processes(make_daemon):
+    """Its command is the path of a program in the image, and it has no way to leave it out."""
+    image = "ghcr.io/openhands/agent-server:latest-python"
+
+    def ignore(config):
+        config["auth"] = {"keys": [{"user": "app", "key": "app-server-key-1"}]}
+        config["runtime_api"] = {"enabled": True}
+        config["specs"][0].update(id=image, own_command="ignore")
+    daemon = make_daemon(ignore)
+    daemon.finish_headers = {"X-API-Key": "app-server-key-1"}
+    daemon.start()
+    command = "/usr/local/bin/openhands-agent-server --port 60000"
+    workspace = RemoteWorkspace(daemon, "defaults", image, command).enter()
+    assert workspace.polls > 0
+    again = RemoteWorkspace(daemon, "defaults", image, command).enter()
+    assert (again.runtime_id, again.key) == (workspace.runtime_id, workspace.key)
+    daemon.config["specs"][0]["own_command"] = "refuse"
+    daemon.write()
+    daemon.reload()
+    with pytest.raises(Fatal, match="own_command: refuse"):
+        RemoteWorkspace(daemon, "another", image, command).enter()
+
+
 # ---- RemoteRuntime
 
 

@@ -98,6 +98,33 @@ static void where_nothing_isolates_a_start_brings_no_command_and_no_ports(void *
 }
 
 /* A larger max_body lets it in, and no execve(2) would take it. */
+static void a_spec_says_what_becomes_of_a_requests_command(void **state)
+{
+    (void)state;
+    struct config_spec *spec = &world.specs[0];
+    char body[300];
+    snprintf(body, sizeof body,
+             "{\"image\": \"%s\", \"command\": \"/in/the/image --port 60000\", \"environment\": {\"A\": "
+             "\"asked\"}, \"working_dir\": \"/\", \"runtime_class\": \"sysbox-runc\"}",
+             spec->id);
+    for (int isolates = 0; isolates < 2; isolates++) {
+        world.isolates = isolates != 0;
+        spec->own_command = OWN_COMMAND_IGNORE;
+        post("/runtime-api/start", body);
+        assert_null(strstr(world.own_spec, "/in/the/image"));
+        assert_non_null(strstr(world.own_spec, "\"A\":\"asked\""));
+        front_disconnect(&request);
+        spec->own_command = OWN_COMMAND_USE;
+        post("/runtime-api/start", body);
+        assert_non_null(strstr(world.own_spec, "[\"/in/the/image\",\"--port\",\"60000\"]"));
+        front_disconnect(&request);
+        spec->own_command = OWN_COMMAND_REFUSE;
+        post("/runtime-api/start", body);
+        assert_int_equal(request.status, 403);
+        assert_non_null(strstr(front_detail(&request), "own_command: refuse"));
+    }
+}
+
 static void a_start_that_asks_for_more_than_can_be_kept_is_refused(void **state)
 {
     (void)state;
@@ -353,6 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_start_is_the_spec_and_what_was_asked_for),
         TEST(where_nothing_isolates_a_start_brings_no_command_and_no_ports),
+        TEST(a_spec_says_what_becomes_of_a_requests_command),
         TEST(a_start_that_asks_for_more_than_can_be_kept_is_refused),
         TEST(a_start_without_a_url_is_to_be_asked_again),
         TEST(a_start_that_failed_before_it_was_anywhere_is_its_error),

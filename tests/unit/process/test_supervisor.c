@@ -309,9 +309,9 @@ static void ending_is_gentle_first(void **state)
 }
 
 /* A shell that saw the stop of its command would go on behind it, and print FAILED. The many processes between the two
- * give the shell time to see it. */
-#define CROWD "for i in $(seq 150); do sleep 1000 & done; "
-#define COMMAND "sh -c \"echo be\\\"\\\"gun; exec sleep 2\" && echo O\"\"K || echo F\"\"AILED rc=$?"
+ * give the shell time to see it. The command ends when it is told to. */
+#define CROWD "mkfifo go; for i in $(seq 150); do sleep 1000 & done; "
+#define COMMAND "sh -c \"echo be\\\"\\\"gun; exec cat go\" && echo O\"\"K || echo F\"\"AILED rc=$?"
 
 static void pause_amid_a_command(const char *const *arguments)
 {
@@ -322,10 +322,15 @@ static void pause_amid_a_command(const char *const *arguments)
         assert_int_equal(answer(WIRE_FREEZE, 0), 0);
         assert_int_equal(answer(WIRE_THAW, 0), 0);
     }
+    char path[128];
+    snprintf(path, sizeof path, "%s/box/go", run.root);
+    int go = open(path, O_WRONLY | O_CLOEXEC); /* whoever reads it is there, and ends with this */
+    assert_true(go >= 0);
+    close(go);
     while (!strstr(log_text(), "OK") && !strstr(log_text(), "FAILED"))
         assert_int_equal(answer(WIRE_OUTPUT, run.last.output), 0);
-    assert_non_null(strstr(log_text(), "OK"));
-    assert_null(strstr(log_text(), "Stopped"));
+    if (!strstr(log_text(), "OK") || strstr(log_text(), "Stopped"))
+        fail_msg("the shell saw the stop: %s", log_text());
     end_and_wait(0);
 }
 
@@ -386,6 +391,7 @@ static void a_stop_from_outside_is_told_and_so_is_its_end(void **state)
 {
     (void)state;
     launch_shell("echo up; while :; do sleep 0.01; done", usual);
+    wait_phase(WIRE_RUNNING); /* it has the pid, too */
     wait_log("up");
     assert_int_equal(answer(WIRE_OUTPUT, 0),
                      0); /* the newest state: the log may be ahead of what was told before */
@@ -433,6 +439,7 @@ static void the_freezer_of_version_1_serves_where_it_is_what_there_is(void **sta
     struct launch_options options = usual;
     options.freezer1 = group;
     launch_shell("echo up; while :; do echo tick; sleep 0.01; done", options);
+    wait_phase(WIRE_RUNNING); /* it has the pid, too */
     wait_log("tick");
     pid_t agent = run.last.agent;
     assert_int_equal(answer(WIRE_FREEZE, 0), 0);
