@@ -1,4 +1,5 @@
-"""The app server's RemoteSandboxService: whole lives in containers, each user's their own."""
+"""The app server's RemoteSandboxService: whole lives in containers, each user's their own; and what it is refused where
+sandboxes are processes of one host."""
 
 import json
 
@@ -7,7 +8,7 @@ import pytest
 from agent_image import SERVER_IMAGE, import_server_image
 from conversations import Conversation, Seen, ask, url_of
 from harness import SLOWER, wait_until
-from remote import Name
+from remote import Name, Raised, agent_server_spec
 
 KEYS = {"ann": "key-of-anns-app-server", "bob": "key-of-bobs-app-server"}
 HEADERS = {user: {"X-API-Key": key} for user, key in KEYS.items()}
@@ -92,3 +93,19 @@ def test_whole_lives_in_containers(containers, program, llm, engine):
         assert server.service.delete_sandbox(sandbox["id"]) is True
         server.session.close()
     wait_until(lambda: not containers.containers(), what="no containers")
+
+
+def test_a_folder_of_the_host_is_refused(make_daemon, program):
+    """/workspace, where it begins its programs, would be one for the agents of all users of the host."""
+    daemon = make_daemon()
+    daemon.config.update(specs=[agent_server_spec(SERVER_IMAGE, own_command="ignore")], runtime_api={"enabled": True},
+                         auth={"keys": [{"user": user, "key": key} for user, key in KEYS.items()]})
+    daemon.write()
+    daemon.finish_headers = HEADERS["ann"]
+    daemon.start()
+    anns = AppServer(program("app", IMAGE), daemon, "ann")
+    with pytest.raises(Raised, match="SandboxError"):
+        anns.service.start_sandbox()
+    daemon.wait_log("working_dir.*/workspace.*shared_dirs")
+    assert not daemon.leftovers()
+    anns.session.close()

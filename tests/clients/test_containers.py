@@ -53,6 +53,45 @@ def serve_and_reach(conversation, seen, url):
     wait_until(reached, what=f"the agent's page at {url}, after {seen.outputs()[-1]}")
 
 
+def test_over_the_runtime_api_with_the_defaults(make_server, program, llm, bridge, engine):
+    """The client's command replaces the image's entry point, which is the same program; its runtime class is one that
+    this engine does not have, and the operator says so."""
+    def change(config):
+        config["runtime_api"] = {"enabled": True}
+        config["backends"]["docker"]["options"]["runtime_classes"] = {"sysbox-runc": ""}
+        config["specs"] = [{"id": SERVER_IMAGE}]
+    daemon = make_server(change).start()
+    sdk = program("sdk")
+    workspace = sdk.new("openhands.workspace.APIRemoteWorkspace", runtime_api_url=f"http://{daemon.address}/runtime-api",
+                        runtime_api_key=KEY, server_image=SERVER_IMAGE)
+    [sandbox] = daemon.everything(HEADERS)
+    container = engine.inspect(sandbox["id"])
+    assert container["Config"]["User"].split(":")[0] == "10001"
+    conversation = Conversation(sdk, workspace, llm.url(bridge))
+    seen = Seen(daemon, sandbox, conversation.id, HEADERS)
+    # The agent is a user of the image that installs packages with sudo, and knows which sandbox it is in.
+    conversation.run("id -u; sudo -n id -u", "echo id=$SANDBOX_ID")
+    whoami, name = seen.outputs()
+    assert whoami.split()[:2] == ["10001", "0"], whoami
+    assert f"id={sandbox['id']}" in name
+    urls = {url["name"]: url for url in sandbox["exposed_urls"]}
+    assert urls["WORKER_1"]["port"] == 12000
+    serve_and_reach(conversation, seen, urls["WORKER_1"]["url"])
+    conversation.begin("sleep 3.125 && echo O''K || echo FAI''LED rc=$?")
+    wait_until(lambda: any("sleep 3.125" in process[-1] for process in
+                           engine.ask("GET", f"/containers/{sandbox['id']}/top")["Processes"]), what="the command")
+    workspace.pause()
+    daemon.wait_status(sandbox["id"], "PAUSED", HEADERS)
+    assert engine.state(sandbox["id"]) == "paused"
+    workspace.resume()
+    seen.wait_finished()
+    output = seen.outputs()[-1]
+    assert "OK" in output and "FAILED" not in output, output
+    seen.wait_same_events()  # polled
+    workspace.cleanup()
+    wait_until(lambda: not daemon.everything(HEADERS), what="the sandbox gone")
+
+
 def test_over_the_app_api_and_the_daemon_is_killed(make_server, program, llm, bridge):
     """Arguments alone go to the image's entry point. The agent server reports by itself."""
     def change(config):

@@ -42,6 +42,12 @@ def cloud(sdk, daemon, **more):
 
 
 
+def remote(sdk, daemon, **more):
+    """With what it must be given, and no more."""
+    return sdk.new("openhands.workspace.APIRemoteWorkspace", runtime_api_url=f"http://{daemon.address}/runtime-api",
+                   runtime_api_key=KEY, server_image="agent-server", **more)
+
+
 def one_sandbox(daemon):
     [sandbox] = daemon.everything(HEADERS)
     return sandbox
@@ -74,6 +80,32 @@ def test_a_whole_conversation_over_the_app_api(make_server, program, llm):
     seen.wait_same_events()  # polled
     workspace.cleanup()
     assert not daemon.everything(HEADERS)
+
+
+def test_a_conversation_over_the_runtime_api_with_the_defaults(make_server, program, llm):
+    """The client's command names a program that pip does not install, and its runtime class is one of containers: the
+    spec says that they are not meant for it."""
+    def webhooks(config):
+        config["specs"][0]["own_command"] = "ignore"
+        config["server"]["public_url"] = "http://" + config["server"]["listen"][0]
+        config["specs"][0]["initial_env"].update(OH_WEBHOOKS_0_FLUSH_DELAY="0.5")
+    daemon = make_server(webhooks).start()
+    sdk = program("sdk")
+    workspace = remote(sdk, daemon)
+    sandbox = one_sandbox(daemon)
+    conversation = Conversation(sdk, workspace, llm.url())
+    conversation.run("echo $((40 + 2)) >note", "cat note")
+    seen = Seen(daemon, sandbox, conversation.id, HEADERS)
+    assert "42" in seen.outputs()[-1]
+    seen.wait_same_events()  # reported
+    workspace.pause()
+    daemon.wait_status(sandbox["id"], "PAUSED", HEADERS)
+    workspace.resume()
+    conversation.run("cat note")
+    assert "42" in seen.outputs()[-1]
+    seen.wait_same_events()
+    workspace.cleanup()
+    wait_until(lambda: not daemon.everything(HEADERS), what="the sandbox gone")
 
 
 def hide_groups():
