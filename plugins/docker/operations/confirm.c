@@ -100,14 +100,15 @@ static void ask_token(struct confirmation *confirmation)
 {
     struct docker *docker = confirmation->docker;
     const struct container *container = table_find(docker, confirmation->name);
-    char url[2048 + 64], header[320];
+    static const char path[] = "/vscode/connection_token";
+    char url[2048 + sizeof path], header[320];
     if (docker->options.profile != PROFILE_RUNTIME || !container || container->facts.vscode_token ||
         container->facts.state != CONTAINER_RUNNING ||
         !report_agent_url(docker, &container->facts, url, 2048)) {
         end(confirmation, NULL);
         return;
     }
-    strcat(url, "/vscode/connection_token");
+    memcpy(url + strlen(url), path, sizeof path);
     const char *key = container->facts.session_key;
     snprintf(header, sizeof header, "X-Session-API-Key: %s", key ? key : "");
     const char *const headers[] = {key ? header : NULL, NULL};
