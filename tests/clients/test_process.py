@@ -3,13 +3,14 @@
 import contextlib
 import ctypes
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from conversations import Conversation, Seen, url_of
-from harness import MARK, SLOWER, free_port, wait_until
-from remote import agent_server_spec
+from harness import MARK, ROOT, SLOWER, free_port, wait_until
+from remote import agent_server_spec, inside, program_of
 
 KEY = "key-of-the-sdks-user"
 HEADERS = {"X-API-Key": KEY}
@@ -106,6 +107,35 @@ def test_a_conversation_over_the_runtime_api_with_the_defaults(make_server, prog
     seen.wait_same_events()
     workspace.cleanup()
     wait_until(lambda: not daemon.everything(HEADERS), what="the sandbox gone")
+
+
+def test_the_sample_of_agent_servers(make_daemon, program, llm):
+    """etc/agent-server.yaml as it is shipped, but for its port; agent-server is in PATH, as after pip."""
+    daemon = make_daemon()
+    tools = daemon.directory / "bin"
+    tools.mkdir()
+    tool = tools / "agent-server"
+    tool.write_text("#!/bin/sh\nexec " + " ".join(
+        f"'{word}'" for word in inside(program_of("sdk", "agent-server"))) + ' "$@"\n')
+    tool.chmod(0o755)
+    daemon.env["PATH"] = f"{tools}:{daemon.env['PATH']}"
+    text = Path(ROOT, "etc/agent-server.yaml").read_text()
+    assert text.count("listen: [127.0.0.1:3001]") == 1
+    daemon.sandboxes = daemon.directory / "sandboxd-agents/sandboxes"
+    daemon.write(text.replace("listen: [127.0.0.1:3001]", f"listen: [127.0.0.1:{free_port()}]"))
+    daemon.start()
+    sdk = program("sdk")
+    image = re.search(r"^  - id: (\S+)$", text, re.M).group(1)
+    workspace = sdk.new("openhands.workspace.APIRemoteWorkspace", runtime_api_url=f"http://{daemon.address}/runtime-api",
+                        runtime_api_key="any", server_image=image)
+    [sandbox] = daemon.everything()
+    conversation = Conversation(sdk, workspace, llm.url())
+    conversation.run("echo $((40 + 2))")
+    seen = Seen(daemon, sandbox, conversation.id)
+    assert "42" in seen.outputs()[0]
+    seen.wait_same_events()
+    workspace.cleanup()
+    wait_until(lambda: not daemon.everything(), what="the sandbox gone")
 
 
 def hide_groups():
