@@ -144,6 +144,9 @@ static bool is_list(const char *name)
 static void refuse_unknown(struct params *params, const char *const *known, const char *name,
                            const char *value)
 {
+    /* A body may have hundreds of thousands of them. */
+    if (params->problems && json_object_array_length(params->problems) >= PROBLEMS_MAX)
+        return;
     size_t count = 0;
     while (known && known[count])
         count++;

@@ -35,7 +35,8 @@ void params_problem(struct params *params, const char *type, const char *name, c
 /* The same, with `ctx`: {KEY: VALUE}. */
 void params_problem_because(struct params *params, const char *type, const char *name, const char *msg,
                             const char *key, const char *value, const char *input);
-/* Adds that there is nothing of this name, and what is there: `known` ends in NULL. */
+/* Adds that there is nothing of this name, and what is there: `known` ends in NULL. Of very many the
+ * first are told. */
 void params_refuse_unknown(struct params *params, const char *const *known, const char *name);
 /* Answers 422 and returns true where anything was wrong; the call is over then. */
 bool params_reject(struct params *params);

@@ -157,6 +157,25 @@ static void a_wrong_start_in_json_is_422(void **state)
     assert_int_equal(world.calls, 0);
 }
 
+/* A body of 1 MiB may have hundreds of thousands: an answer that tells all of them would hold up the loop. */
+static void of_very_many_wrong_members_the_first_are_told(void **state)
+{
+    (void)state;
+    char body[20000] = "{\"m\": 1";
+    size_t len = strlen(body);
+    for (int i = 0; i < 1000; i++)
+        len += (size_t)snprintf(body + len, sizeof body - len, ", \"m%d\": 1", i);
+    snprintf(body + len, sizeof body - len, "}");
+    struct http_request request = {0};
+    post_start(&request, body);
+    assert_int_equal(request.status, 422);
+    struct json_object *value = front_json(&request);
+    assert_int_equal(json_object_array_length(json_object_object_get(value, "detail")), 20);
+    json_object_put(value);
+    front_free(&request);
+    assert_int_equal(world.calls, 0);
+}
+
 static void a_client_that_leaves_in_its_body_changed_nothing(void **state)
 {
     (void)state;
@@ -263,6 +282,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_body_that_nobody_takes_is_422, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(a_start_may_come_as_json, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(a_wrong_start_in_json_is_422, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(of_very_many_wrong_members_the_first_are_told, world_setup,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(a_client_that_leaves_in_its_body_changed_nothing, world_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(failures_become_statuses_with_the_backends_words, world_setup,
