@@ -262,6 +262,8 @@ static bool step_flush(struct http_connection *connection)
         return true;
     }
     if (!body_complete(&connection->body)) {
+        /* It was answered, and owes what nobody waits for. */
+        connection_set_idle(connection, true);
         if (connection->eof)
             connection_close(connection);
         return false;

@@ -375,6 +375,21 @@ static void a_slow_head_makes_room(void **state)
     assert_true(clock_ms() - begin < rig->config.header_timeout_ms); /* which would have ended them */
 }
 
+/* A request that was answered before its body came leaves nothing to wait for. */
+static void an_answered_request_whose_body_does_not_come_makes_room(void **state)
+{
+    struct rig *rig = *state;
+    int first = client_connect(rig), second = client_connect(rig);
+    client_send(rig, first, "POST /now HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\n");
+    client_send(rig, second, "POST /now HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5\r\nab");
+    rig_until(rig, rig->heads == 2);
+    int late = client_connect(rig);
+    uint64_t begin = clock_ms();
+    client_ask(rig, late, GET("/a"), 200);
+    assert_true(clock_ms() - begin < 2000); /* write_stall would have ended them */
+    assert_int_equal(http_server_stats(rig->server).connections, 2);
+}
+
 /* Who connects to a loopback address of a server on all addresses queues behind nobody else. */
 static void some_places_are_for_loopback_alone(void **state)
 {
@@ -592,6 +607,7 @@ int main(void)
         LIMIT_TEST(who_comes_over_the_limit_waits_until_one_leaves),
         LIMIT_TEST(an_idle_connection_makes_room),
         LIMIT_TEST(a_slow_head_makes_room),
+        LIMIT_TEST(an_answered_request_whose_body_does_not_come_makes_room),
         TEST(some_places_are_for_loopback_alone),
         LIMIT_TEST(without_descriptors_it_serves_on),
         TEST(clients_leave_some_descriptors_for_the_rest),
