@@ -375,6 +375,9 @@ static void note_eof(struct http_connection *connection)
     connection->eof = true;
     if (connection->stage == STAGE_PENDING)
         connection_set_idle(connection, true);
+    /* At close_notify libevent stops writing, too (bufferevent_openssl.c of 2.1.12, conn_closed()). */
+    if (connection->ssl && connection_unsent(connection) > 0)
+        bufferevent_enable(connection->bev, EV_WRITE);
     if (connection->peer == PEER_UNIX)
         return;
     setsockopt(connection->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
