@@ -47,10 +47,26 @@ static void limit_connections(struct http_server *server)
         server->most / RESERVE_SHARE < RESERVE_MOST ? server->most / RESERVE_SHARE : RESERVE_MOST;
 }
 
-static struct http_connection *evictable(const struct http_server *server, uint64_t now)
+/* Who makes room next: the longest idle. A client that ended its side may still wait for its answer,
+ * so that it goes only where nobody is idle. */
+static struct http_connection *next_to_go(const struct http_server *server)
 {
-    struct http_connection *oldest = server->idle_first;
-    return oldest && now >= oldest->idle_since + server->times.idle_grace ? oldest : NULL;
+    struct http_connection *found = server->idle_first;
+    while (found && (found->request || connection_unsent(found) > 0))
+        found = found->idle_next;
+    return found ? found : server->idle_first;
+}
+
+static bool may_go(const struct http_server *server, const struct http_connection *connection, uint64_t now)
+{
+    return connection && now >= connection->idle_since + server->times.idle_grace;
+}
+
+static void make_room(const struct http_server *server)
+{
+    struct http_connection *next = next_to_go(server);
+    if (may_go(server, next, clock_ms()))
+        connection_close(next);
 }
 
 /* Those who come from elsewhere leave the reserve alone. */
@@ -67,11 +83,12 @@ void server_update_admission(struct http_server *server)
         full[local] = server->config && server->stats.connections >= most_of(server, local != 0);
     /* At the limit a new connection is let in when an idle one can make room; others wait in the backlog. */
     uint64_t now = full[0] ? clock_ms() : 0;
-    bool makes_room = open && full[0] && evictable(server, now);
+    const struct http_connection *next = open && full[0] ? next_to_go(server) : NULL;
+    bool makes_room = may_go(server, next, now);
     for (int local = 0; local < 2; local++)
         room[local] = open && (!full[local] || makes_room);
-    if (open && !room[0] && server->idle_first && !event_pending(&server->accept_timer, EV_TIMEOUT, NULL))
-        loop_arm_ms(&server->accept_timer, server->idle_first->idle_since + server->times.idle_grace - now);
+    if (next && !room[0] && !event_pending(&server->accept_timer, EV_TIMEOUT, NULL))
+        loop_arm_ms(&server->accept_timer, next->idle_since + server->times.idle_grace - now);
     for (struct http_listener *listener = server->listeners; listener; listener = listener->next) {
         shut |= listener->accepting && !room[listener->local];
         listener_enable(listener, room[listener->local], room[1]);
@@ -105,12 +122,8 @@ static void on_accepted(struct evconnlistener *socket, evutil_socket_t fd, struc
     (void)len;
     struct http_listener *listener = arg;
     struct http_server *server = listener->owner;
-    if (server->stats.connections >=
-        most_of(server, listener->local || socket == listener->loopback_socket)) {
-        struct http_connection *oldest = evictable(server, clock_ms());
-        if (oldest)
-            connection_close(oldest);
-    }
+    if (server->stats.connections >= most_of(server, listener->local || socket == listener->loopback_socket))
+        make_room(server);
     connection_open(server, listener, fd, peer_of(peer));
 }
 
@@ -127,9 +140,7 @@ static void on_accept_failed(struct evconnlistener *socket, void *arg)
         server->accept_warned = now;
     }
     server->accept_paused = true;
-    struct http_connection *oldest = evictable(server, now);
-    if (oldest)
-        connection_close(oldest);
+    make_room(server);
     loop_arm_ms(&server->accept_timer, server->times.accept_pause);
     server_update_admission(server);
 }

@@ -438,6 +438,29 @@ static void an_idle_connection_makes_room(void **state)
     assert_int_equal(http_server_stats(rig->server).connections, 2);
 }
 
+/* It may wait for its answer, or be gone: the idle one goes first, though it came later. */
+static void a_client_that_ended_its_side_makes_room_last(void **state)
+{
+    struct rig *rig = *state;
+    int half = client_connect(rig), idle = client_connect(rig);
+    client_send(rig, half, GET("/pending"));
+    rig_until(rig, rig->pending);
+    struct http_request *request = rig->pending;
+    shutdown(half, SHUT_WR);
+    rig_until(rig, request->connection->eof);
+    client_ask(rig, idle, GET("/a"), 200);
+    int third = client_connect(rig);
+    client_ask(rig, third, GET("/a"), 200);
+    assert_int_equal(client_end(rig, idle), 0);
+    assert_int_equal(rig->gone, 0);
+    client_send(rig, third, GET("/pending"));
+    rig_until(rig, rig->heads == 4);
+    int fourth = client_connect(rig);
+    client_ask(rig, fourth, GET("/a"), 200);
+    assert_int_equal(rig->gone, 1);
+    assert_int_equal(client_end(rig, half), 0);
+}
+
 static size_t open_descriptors(void)
 {
     size_t count = 0;
@@ -606,6 +629,7 @@ int main(void)
         UNIX_TEST(a_path_that_is_too_long_is_a_problem),
         LIMIT_TEST(who_comes_over_the_limit_waits_until_one_leaves),
         LIMIT_TEST(an_idle_connection_makes_room),
+        LIMIT_TEST(a_client_that_ended_its_side_makes_room_last),
         LIMIT_TEST(a_slow_head_makes_room),
         LIMIT_TEST(an_answered_request_whose_body_does_not_come_makes_room),
         TEST(some_places_are_for_loopback_alone),
