@@ -130,13 +130,23 @@ static socklen_t address_of(struct sockaddr_un *address, const char *id)
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
 }
 
+void identity_answer(const struct identity *identity)
+{
+    /* That they were connected was the answer. */
+    for (int fd; (fd = accept4(identity->alive_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
+        close(fd);
+}
+
 /* The process that has the name, where it is root's or of our own user: others may take any name. 0: none of those. */
 static bool is_served(const struct sockaddr_un *address, socklen_t len, long *process)
 {
     struct ucred peer = {0};
     socklen_t size = sizeof peer;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool is = fd >= 0 && connect(fd, (const struct sockaddr *)address, len) == 0 &&
+    /* It waits for a place in the line of those who ask, which is short where the daemon is not stuck. */
+    const struct timeval patience = {.tv_usec = 100000};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0 &&
+              connect(fd, (const struct sockaddr *)address, len) == 0 &&
               getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
               (peer.uid == 0 || peer.uid == geteuid());
     if (fd >= 0)

@@ -52,7 +52,8 @@ struct store {
 
     int finished_fd; /* an eventfd: not loop_post(), so that an answer still on its way can be taken back */
     struct event finished_event;
-    bool writes_fail; /* the thread's: the last write did, and that was logged */
+    struct event asked_event; /* others ask whether this state is served */
+    bool writes_fail;         /* the thread's: the last write did, and that was logged */
 };
 
 /* ---- queues --------------------------------------------------------------------------------- */
@@ -256,6 +257,14 @@ static void on_finished(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+static void on_asked(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct store *store = arg;
+    identity_answer(&store->identity);
+}
+
 /* ---- asking, on the loop -------------------------------------------------------------------- */
 
 /* Those of what was refused come in their turn, too. */
@@ -436,6 +445,11 @@ struct store *store_open(struct loop *loop, const char *directory, struct sbx_er
     event_assign(&store->finished_event, loop_base(loop), store->finished_fd, EV_READ | EV_PERSIST,
                  on_finished, store);
     event_add(&store->finished_event, NULL);
+    if (store->identity.alive_fd >= 0) {
+        event_assign(&store->asked_event, loop_base(loop), store->identity.alive_fd, EV_READ | EV_PERSIST,
+                     on_asked, store);
+        event_add(&store->asked_event, NULL);
+    }
     return store;
 }
 
@@ -449,6 +463,8 @@ void store_close(struct store *store)
     pthread_mutex_unlock(&store->lock);
     pthread_join(store->thread, NULL);
     event_del(&store->finished_event);
+    if (store->identity.alive_fd >= 0)
+        event_del(&store->asked_event);
     close(store->finished_fd);
     free_operations(store->finished.first);
     database_close(store->database);

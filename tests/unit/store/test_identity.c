@@ -179,6 +179,24 @@ static void what_is_served_now_is_not_served_twice(void **state)
     assert_false(identity_is_served("nothing of the sort"));
 }
 
+/* As a copy does that is started over and over, or a backend for each of many things. */
+static void it_is_served_however_often_that_is_asked(void **state)
+{
+    (void)state;
+    char id[BASE62_SIZE_16];
+    serve(id);
+    run("mv %s %s", test_directory, other_directory);
+    run("cp -a %s %s", other_directory, test_directory);
+    fixture_open();
+    for (int i = 0; i < 5000; i++) {
+        assert_true(identity_is_served(id));
+        if (i % 50 == 0)
+            event_base_loop(loop_base(test_loop), EVLOOP_NONBLOCK);
+    }
+    run("rm -rf %s/%s", test_directory, IDENTITY_FILE);
+    other_is_refused(other_directory, "another sandboxd");
+}
+
 static void a_file_that_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -215,6 +233,7 @@ int main(void)
         TEST(a_state_that_was_restored_is_the_same),
         TEST(another_way_to_the_folder_is_no_copy),
         TEST(what_is_served_now_is_not_served_twice),
+        TEST(it_is_served_however_often_that_is_asked),
         TEST(a_file_that_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
