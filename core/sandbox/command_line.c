@@ -53,47 +53,88 @@ static size_t userinfo(const char *word, size_t len, size_t *at)
     return sign ? (size_t)(sign - begin) : 0;
 }
 
-/* One word, without blanks. `*next`: the word behind it is a secret. */
-static void add_word(struct buffer *out, const char *word, size_t len, bool *next)
+/* What is known of the words so far. */
+struct words {
+    bool next;    /* the one that comes is a secret */
+    bool goes_on; /* the last one was, and its quotes are still open: so is the next one */
+    char quote;   /* the quotes that are open; 0: none */
+};
+
+static void follow_quotes(struct words *words, const char *word, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (words->quote == word[i])
+            words->quote = '\0';
+        else if (word[i] == '\\' && words->quote != '\'')
+            i++;
+        else if (!words->quote && strchr(QUOTES, word[i]))
+            words->quote = word[i];
+}
+
+/* The length of the name, with all before it, that a secret follows behind a "=" or ":". `len`: none does. */
+static size_t secret_name(const char *word, size_t len)
+{
+    size_t at = 0;
+    while (at < len && !(strchr("=:", word[at]) && is_secret_name(word, at)))
+        at++;
+    return at;
+}
+
+static void add_without_userinfo(struct buffer *out, const char *word, size_t len)
+{
+    size_t at, user = userinfo(word, len, &at);
+    if (user == 0) {
+        buffer_add(out, word, len);
+        return;
+    }
+    buffer_add(out, word, at);
+    buffer_add_format(out, "%s", blank);
+    buffer_add(out, word + at + user, len - at - user);
+}
+
+/* One word, without blanks. */
+static void add_word(struct buffer *out, const char *word, size_t len, struct words *words)
 {
     size_t quotes = 0;
     while (quotes < len && strchr(QUOTES, word[quotes]))
         quotes++;
-    bool was_named = *next, option = len > quotes && word[quotes] == '-';
     const char *name = word + quotes;
-    size_t rest = len - quotes, name_len = 0;
-    while (name_len < rest && !strchr("=:", name[name_len]))
-        name_len++;
-    *next = false;
-    if (was_named && !option && !is_scheme(name, rest)) {
+    size_t rest = len - quotes, name_len = secret_name(name, rest);
+    bool option = rest > 0 && *name == '-', was_next = words->next && !option && !is_scheme(name, rest);
+    bool secret = was_next || words->goes_on;
+    words->next = false;
+    if (secret) {
         buffer_add_format(out, "%s", blank);
-        return;
-    }
-    size_t at, user = userinfo(word, len, &at);
-    if (name_len < rest && is_secret_name(name, name_len)) {
-        bool more = name_len + 1 < rest;
-        buffer_add(out, word, quotes + name_len + 1);
-        buffer_add_format(out, "%s", more ? blank : "");
-        *next = !more;
-    } else if (user > 0) {
-        buffer_add(out, word, at);
-        buffer_add_format(out, "%s", blank);
-        buffer_add(out, word + at + user, len - at - user);
+    } else if (name_len < rest) {
+        secret = name_len + 1 < rest;
+        add_without_userinfo(out, word, quotes + name_len + 1);
+        buffer_add_format(out, "%s", secret ? blank : "");
+        words->next = !secret;
     } else {
-        buffer_add(out, word, len);
-        *next = is_scheme(name, rest) || (option && is_secret_name(name, rest));
+        add_without_userinfo(out, word, len);
+        words->next = is_scheme(name, rest) || (option && is_secret_name(name, rest));
     }
+    follow_quotes(words, word, len);
+    words->goes_on = secret && words->quote;
 }
 
+/* An argument. `*next`: the one behind it is a secret as a whole, unless it is an option. */
 static void add_words(struct buffer *out, const char *text, bool *next)
 {
+    struct words words = {0};
+    if (*next && *text != '-') {
+        buffer_add_format(out, "%s", *text ? blank : "");
+        *next = false;
+        return;
+    }
     while (*text) {
         size_t blanks = strspn(text, BLANKS), len = strcspn(text + blanks, BLANKS);
         buffer_add(out, text, blanks);
         if (len)
-            add_word(out, text + blanks, len, next);
+            add_word(out, text + blanks, len, &words);
         text += blanks + len;
     }
+    *next = words.next;
 }
 
 /* ---- values that are known ------------------------------------------------------------------ */

@@ -34,6 +34,17 @@ static void the_command_is_seen_without_its_secrets(void **state)
          "sh -c 'curl -H \"X-API-Key: *** -H '\\''Authorization: Bearer *** u'"},
         {"{\"command\":[\"x\",\"https://me:hush@host/path?a=1\",\"http://host/a@b\"]}",
          "x 'https://***@host/path?a=1' http://host/a@b"},
+        /* with blanks in it */
+        {"{\"command\":[\"x\",\"--password\",\"hush hush\",\"--port\",\"1\"]}", "x --password *** --port 1"},
+        {"{\"command\":[\"sh\",\"-c\",\"PASSWORD=\\\"hush hush\\\" x --token 'hush hush' y\"]}",
+         "sh -c 'PASSWORD=*** *** x --token *** *** y'"},
+        {"{\"command\":[\"sh\",\"-c\",\"curl -H 'Cookie: a=hush; b=hush' u\"]}",
+         "sh -c 'curl -H '\\''Cookie: *** *** u'"},
+        /* behind another name */
+        {"{\"command\":[\"x\",\"--env=API_KEY=hush\",\"--with=user=me,token=hush\",\"-eTOKEN=hush\"]}",
+         "x --env=API_KEY=*** --with=user=me,token=*** -eTOKEN=***"},
+        {"{\"command\":[\"x\",\"https://me:hush@host/?a=1&token=hush\",\"--url=http://host/?key=hush\"]}",
+         "x 'https://***@host/?a=1&token=***' '--url=http://host/?key=***'"},
         /* known */
         {"{\"command\":[\"x\",\"-k\",\"the-session-key\",\"(hush-hush)\",\"short\"],"
          "\"initial_env\":{\"A\":\"hush-hush\",\"B\":\"short\"}}",
