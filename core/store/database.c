@@ -7,6 +7,7 @@
 #include "store/directory.h"
 #include "store/schema.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +91,9 @@ static int run_failed(struct database *d, struct sbx_error *err)
 static int open_failed(sqlite3 *db, int rc, const char *path, struct sbx_error *err)
 {
     int number = db ? sqlite3_system_errno(db) : 0;
+    /* SQLite looks for a file that it could not make, and tells of that. */
+    if ((rc & 0xff) == SQLITE_CANTOPEN && number == ENOENT && directory_takes_no_file(path))
+        number = ENOSPC;
     const char *says = "can't be opened", *advice = "see the reason";
     switch (rc & 0xff) {
     case SQLITE_NOTADB:

@@ -24,6 +24,20 @@ bool directory_is_full(int saved_errno)
     return saved_errno == ENOSPC || saved_errno == EDQUOT;
 }
 
+bool directory_takes_no_file(const char *path)
+{
+    char *probe = NULL;
+    if (asprintf(&probe, "%s.XXXXXX", path) < 0)
+        abort();
+    int fd = mkostemp(probe, O_CLOEXEC), number = errno;
+    if (fd >= 0) {
+        unlink(probe);
+        close(fd);
+    }
+    free(probe);
+    return fd < 0 && directory_is_full(number);
+}
+
 /* What to do about the failure of a system call, in words. */
 static int refuse_errno(struct sbx_error *err, int number, const char *what, const char *path)
 {

@@ -14,5 +14,7 @@ int directory_open(const char *path, struct sbx_error *err);
 
 /* "no space" in any of its forms: a full disk, a quota. */
 bool directory_is_full(int saved_errno);
+/* Is there no room for one more file beside the file `path`? Tries it. */
+bool directory_takes_no_file(const char *path);
 
 #endif

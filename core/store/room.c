@@ -27,10 +27,7 @@ void room_finish(struct room *room)
 
 bool room_make_to_open(struct room *room)
 {
-    bool given = false;
-    while (ballast_give(&room->ballast))
-        given = true;
-    return given;
+    return ballast_give(&room->ballast);
 }
 
 /* A promise, and what goes with what was promised. */

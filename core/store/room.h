@@ -18,7 +18,7 @@ struct room {
 void room_init(struct room *room, const char *directory);
 void room_finish(struct room *room);
 
-/* Opening failed for lack of room: gives all back. False: there was nothing. */
+/* Opening failed for lack of room: makes some. False: there is nothing to make it of. */
 bool room_make_to_open(struct room *room);
 
 /* True: it is refused, since the disk is full and it frees nothing. The operation has the error. */

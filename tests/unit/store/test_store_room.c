@@ -206,6 +206,43 @@ static void a_start_on_a_full_disk_reads_and_deletes(void **state)
     assert_int_equal(ballast_size(), BALLAST);
 }
 
+/* A new version has more to write at its first start than an old one had. */
+static void a_start_that_needs_room_takes_no_more_than_that(void **state)
+{
+    (void)state;
+    skip_where_nothing_can_be_mounted();
+    assert_false(put("s", "key", "value").failed);
+    fixture_close();
+    assert_return_code(truncate(fixture_file("sandboxd.db"), 0), 0);
+    fill();
+    fixture_open();
+    assert_in_range(ballast_size(), BALLAST - BALLAST / 4, BALLAST - 1);
+    assert_int_equal(count_sandboxes(), 0);
+}
+
+/* A disk may lack room for names alone; some file systems have none for them once they are full. */
+static void a_start_without_room_for_a_file(void **state)
+{
+    (void)state;
+    skip_where_nothing_can_be_mounted();
+    add_sandboxes(1);
+    fixture_close();
+    struct statvfs disk;
+    char options[80];
+    assert_return_code(statvfs(test_directory, &disk), 0);
+    snprintf(options, sizeof options, "size=%dm,mode=0700,nr_inodes=%lu", DISK_MIB,
+             (unsigned long)(disk.f_files - disk.f_ffree));
+    assert_return_code(mount("none", test_directory, "tmpfs", MS_REMOUNT | MS_NOSUID, options), 0);
+    fixture_open();
+    assert_int_equal(count_sandboxes(), 1);
+    delete_sandbox(0);
+    fixture_close();
+    int fd = open(fixture_file("other"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0); /* the ballast's place is taken now */
+    close(fd);
+    fixture_refused("the disk is full", "free some space");
+}
+
 /* A write that is too large for what is left tells nothing of others. */
 static void what_is_too_large_holds_up_nobody(void **state)
 {
@@ -261,6 +298,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(thousands_are_deleted_on_a_full_disk),
         TEST(a_start_on_a_full_disk_reads_and_deletes),
+        TEST(a_start_that_needs_room_takes_no_more_than_that),
+        TEST(a_start_without_room_for_a_file),
         TEST(what_is_too_large_holds_up_nobody),
         TEST(a_ballast_that_is_none_is_left_alone),
     };
