@@ -118,7 +118,7 @@ static void forget_oldest(struct builds *builds, const char *owner)
 
 static void context_path(const struct builds *builds, const char *id, char path[PATH_BYTES])
 {
-    snprintf(path, PATH_BYTES, "%s/%s.tar.gz", builds->folder, id);
+    snprintf(path, PATH_BYTES, "%s/%s" CONTEXT_SUFFIX, builds->folder, id);
 }
 
 static void put(struct build *build, store_done done, void *arg)

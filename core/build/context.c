@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -69,11 +70,29 @@ static void close_file(struct context *context)
     context->fd = -1;
 }
 
+static int make_file(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* Its folder may have found no room when the daemon started. */
+static int make_file_and_folder(char *path)
+{
+    int fd = make_file(path);
+    char *slash = strrchr(path, '/');
+    if (fd >= 0 || errno != ENOENT || !slash)
+        return fd;
+    *slash = '\0';
+    int failed = mkdir(path, 0700);
+    *slash = '/';
+    return failed && errno != EEXIST ? -1 : make_file(path);
+}
+
 static void work(void *arg)
 {
     struct context *context = arg;
     if (context->fd < 0)
-        context->fd = open(context->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        context->fd = make_file_and_folder(context->path);
     context->made |= context->fd >= 0;
     context->number =
         context->fd < 0 ? errno : write_all(context->fd, context->piece.data, context->piece.len);

@@ -1,4 +1,5 @@
 /* build/load.c: reads the builds that are in the store and clears the folder of contexts, once. See builds.h. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "build/record.h"
 #include "build/state.h"
@@ -11,7 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* On the pool: contexts that are there belong to a daemon that has ended. */
+static bool is_context(const char *name)
+{
+    enum { ID = BASE62_SIZE_16 - 1 };
+    return strlen(name) > ID && strcmp(name + ID, CONTEXT_SUFFIX) == 0;
+}
+
+/* On the pool: contexts that are there belong to a daemon that has ended. Where the folder is a link of the operator's to
+ * a larger disk, there may be other things. */
 static void make_folder(void *arg)
 {
     struct builds *builds = arg;
@@ -22,7 +30,7 @@ static void make_folder(void *arg)
         return;
     }
     for (struct dirent *entry; (entry = readdir(folder));)
-        if (entry->d_name[0] != '.')
+        if (is_context(entry->d_name))
             unlinkat(dirfd(folder), entry->d_name, 0);
     closedir(folder);
 }
@@ -41,11 +49,15 @@ static void loaded_one(struct builds *builds)
     if (--builds->awaited > 0)
         return;
     reload_prepared prepared = builds->prepared;
-    if (builds->number)
+    bool full = builds->number == ENOSPC || builds->number == EDQUOT;
+    if (full) /* it is made when it is needed */
+        log_warn("%s can't be made, so that no image can be built: %s", builds->folder,
+                 strerrordesc_np(builds->number));
+    else if (builds->number)
         config_problem_add(builds->problems, false, 0, 0, "state_dir",
                            "%s can't be used for build contexts: %s", builds->folder,
                            strerrordesc_np(builds->number));
-    prepared(builds->transaction, builds->number == 0);
+    prepared(builds->transaction, builds->number == 0 || full);
 }
 
 struct loading {

@@ -4,6 +4,8 @@
 
 #include "build/builds.h"
 
+#define CONTEXT_SUFFIX ".tar.gz" /* behind a build's id */
+
 enum { PATH_BYTES = 4096 + 64 };
 
 struct builds {

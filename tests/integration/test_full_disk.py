@@ -1,5 +1,6 @@
 """A disk that is full can be emptied through the daemon: deletions work, also after a restart, and all works again then."""
 
+import os
 import subprocess
 
 import pytest
@@ -107,3 +108,18 @@ def test_a_hundred_deletions_on_a_full_disk(disk):
     wait_until(lambda: metric(daemon, 'sandboxd_sandboxes{backend="local",status="DELETING"}') == 0, what="all removed")
     assert [s["id"] for s in daemon.everything()] == [keeper["id"]]
     assert ballast(daemon) > 2 * MIB
+
+
+def test_a_start_without_room_for_a_folder(disk):
+    """As on an older version's state, which lacks one that this version has; the disk has no room for names."""
+    daemon = disk.start()
+    sandbox = daemon.start_sandbox()
+    wait_until(lambda: ballast(daemon) == 4 * MIB, what="the ballast")
+    daemon.stop()
+    (daemon.disk / "state/builds").rmdir()
+    status = os.statvfs(daemon.disk)
+    subprocess.run(["mount", "-o", f"remount,nr_inodes={status.f_files - status.f_ffree}", daemon.disk], check=True)
+    daemon.start()
+    assert not (daemon.disk / "state/builds").exists()
+    daemon.wait_log("state/builds can't be made")
+    assert [s["id"] for s in daemon.everything()] == [sandbox["id"]]

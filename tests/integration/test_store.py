@@ -166,3 +166,15 @@ def test_no_other_program_reads_the_state_while_it_runs(make_daemon):
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             connection.execute("SELECT * FROM sandboxes")
     connection.close()
+
+
+def test_contexts_of_builds_that_were_left_are_removed_and_nothing_else(stopped, tmp_path):
+    """The folder may be a link to a larger disk."""
+    folder = state(stopped) / "builds"
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    left, other = tmp_path / ("0" * 22 + ".tar.gz"), tmp_path / "other.tar.gz"
+    left.touch()
+    other.touch()
+    stopped.start()
+    assert not left.exists() and other.exists()

@@ -132,6 +132,7 @@ static void a_disk_that_refuses_is_told_once(void **state)
     struct scene *scene = *state;
     static char much[300000];
     rmdir(scene->folder);
+    assert_int_equal(symlink("nowhere/at all", scene->folder), 0);
     struct context *context = create(scene);
     context_write(context, much, sizeof much);
     while (!scene->done)
@@ -144,7 +145,28 @@ static void a_disk_that_refuses_is_told_once(void **state)
     for (int i = 0; i < 50; i++)
         turn(scene);
     assert_int_equal(scene->done, 1);
+    unlink(scene->folder);
     mkdir(scene->folder, 0700);
+}
+
+static void its_folder_is_made_where_there_is_none(void **state)
+{
+    struct scene *scene = *state;
+    struct stat info;
+    rmdir(scene->folder);
+    struct context *context = create(scene);
+    context_write(context, "text", 4);
+    context_finish(context);
+    while (!scene->done)
+        turn(scene);
+    assert_false(scene->failed);
+    assert_int_equal(stat(scene->path, &info), 0);
+    assert_int_equal(info.st_size, 4);
+    assert_int_equal(stat(scene->folder, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
+    context_drop(context, true);
+    for (int i = 0; i < 50; i++)
+        turn(scene);
 }
 
 int main(void)
@@ -154,6 +176,7 @@ int main(void)
         TEST(a_context_is_written_whole),
         TEST(one_that_is_dropped_leaves_nothing),
         TEST(a_disk_that_refuses_is_told_once),
+        TEST(its_folder_is_made_where_there_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
