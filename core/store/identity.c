@@ -137,22 +137,27 @@ void identity_answer(const struct identity *identity)
         close(fd);
 }
 
-/* The process that has the name, where it is root's or of our own user: others may take any name. 0: none of those. */
-static bool is_served(const struct sockaddr_un *address, socklen_t len, long *process)
+/* Whoever asks is on the line at once, or where it is full: waits for a place there. */
+enum asking { ASK_AT_ONCE, ASK_PATIENTLY };
+
+/* The process that has the name, where it is root's or of our own user: others may take any name. 0: none of those. A
+ * line that is full is somebody's who is stuck: whose can't be seen. */
+static bool is_served(const struct sockaddr_un *address, socklen_t len, enum asking how, long *process)
 {
+    const struct timeval patience = {.tv_sec = 2};
     struct ucred peer = {0};
     socklen_t size = sizeof peer;
-    /* It waits for a place in the line of those who ask, which is short where the daemon is not stuck. */
-    const struct timeval patience = {.tv_usec = 100000};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool is = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0 &&
-              connect(fd, (const struct sockaddr *)address, len) == 0 &&
-              getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (how == ASK_AT_ONCE ? SOCK_NONBLOCK : 0), 0);
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    bool connected = fd >= 0 && connect(fd, (const struct sockaddr *)address, len) == 0;
+    bool stuck = fd >= 0 && !connected && errno == EAGAIN && how == ASK_AT_ONCE;
+    bool is = connected && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
               (peer.uid == 0 || peer.uid == geteuid());
     if (fd >= 0)
         close(fd);
     *process = (long)peer.pid;
-    return is;
+    return is || stuck;
 }
 
 bool identity_is_served(const char *id)
@@ -162,7 +167,7 @@ bool identity_is_served(const char *id)
     if (strlen(id) != BASE62_SIZE_16 - 1 || strspn(id, BASE62) != BASE62_SIZE_16 - 1)
         return false;
     socklen_t len = address_of(&address, id);
-    return is_served(&address, len, &process);
+    return is_served(&address, len, ASK_AT_ONCE, &process);
 }
 
 static int tell_alive(struct identity *identity, struct sbx_error *err)
@@ -178,7 +183,7 @@ static int tell_alive(struct identity *identity, struct sbx_error *err)
     bool taken = errno == EADDRINUSE;
     if (fd >= 0)
         close(fd);
-    if (taken && is_served(&address, len, &process))
+    if (taken && is_served(&address, len, ASK_PATIENTLY, &process))
         return error_set(
             err, SBX_ERR_CONFLICT, STORE_FAILED,
             "the state in %.150s is a copy of one that another sandboxd (process %ld) serves now: two "
