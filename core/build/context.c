@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
     PIECE = 256 * 1024,  /* is written at once */
     WAITING = 2 * PIECE, /* more waits: the sender is held back */
-    BUFFER_MAX = 16 * PIECE
+    BUFFER_MAX = 16 * PIECE,
+    ROOM_LEFT = 32 << 20 /* of the disk, which is the state's: as what agents report leaves it */
 };
 
 struct context {
@@ -62,6 +64,13 @@ static int write_all(int fd, const char *bytes, size_t len)
     return 0;
 }
 
+/* Beside what is to be written. */
+static bool leaves_room(int fd, size_t len)
+{
+    struct statvfs disk;
+    return fstatvfs(fd, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize >= ROOM_LEFT + (uint64_t)len;
+}
+
 static void close_file(struct context *context)
 {
     /* A file system may tell of a lack of room only now. */
@@ -94,8 +103,12 @@ static void work(void *arg)
     if (context->fd < 0)
         context->fd = make_file_and_folder(context->path);
     context->made |= context->fd >= 0;
-    context->number =
-        context->fd < 0 ? errno : write_all(context->fd, context->piece.data, context->piece.len);
+    if (context->fd < 0)
+        context->number = errno;
+    else if (!leaves_room(context->fd, context->piece.len))
+        context->number = ENOSPC;
+    else
+        context->number = write_all(context->fd, context->piece.data, context->piece.len);
     if (context->last || context->number)
         close_file(context);
     if (context->number && context->made)

@@ -9,10 +9,13 @@
 #include "build/context.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct scene {
@@ -169,14 +172,42 @@ static void its_folder_is_made_where_there_is_none(void **state)
         turn(scene);
 }
 
+/* Its disk is the one of what is kept of sandboxes. */
+static void it_leaves_room_on_the_disk(void **state)
+{
+    struct scene *scene = *state;
+    static char much[1 << 20];
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", scene->folder, "tmpfs", MS_NOSUID, "size=36m,mode=0700") != 0)
+        skip();
+    struct context *context = create(scene);
+    for (int i = 0; i < 16 && !scene->done; i++) {
+        unsigned before = scene->ready;
+        if (!context_write(context, much, sizeof much))
+            while (scene->ready == before && !scene->done)
+                turn(scene);
+        struct statvfs disk;
+        assert_int_equal(statvfs(scene->folder, &disk), 0);
+        assert_true(disk.f_bavail * disk.f_frsize >= 32 << 20);
+    }
+    assert_true(scene->failed);
+    assert_string_equal(scene->error.code, "NO_SPACE");
+    assert_non_null(strstr(scene->error.message, scene->folder));
+    context_drop(context, false);
+    for (int i = 0; i < 50; i++)
+        turn(scene);
+    assert_int_equal(access(scene->path, F_OK), -1);
+    umount(scene->folder);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_context_is_written_whole),
-        TEST(one_that_is_dropped_leaves_nothing),
-        TEST(a_disk_that_refuses_is_told_once),
-        TEST(its_folder_is_made_where_there_is_none),
+        TEST(a_context_is_written_whole),       TEST(one_that_is_dropped_leaves_nothing),
+        TEST(a_disk_that_refuses_is_told_once), TEST(its_folder_is_made_where_there_is_none),
+        TEST(it_leaves_room_on_the_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
