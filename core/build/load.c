@@ -18,8 +18,8 @@ static bool is_context(const char *name)
     return strlen(name) > ID && strcmp(name + ID, CONTEXT_SUFFIX) == 0;
 }
 
-/* On the pool: contexts that are there belong to a daemon that has ended. Where the folder is a link of the operator's to
- * a larger disk, there may be other things. */
+/* On the pool: contexts that are there belong to a daemon that has ended. Where the folder is a
+ * link of the operator's to a larger disk, there may be other things. */
 static void make_folder(void *arg)
 {
     struct builds *builds = arg;

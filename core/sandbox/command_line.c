@@ -71,7 +71,8 @@ static void follow_quotes(struct words *words, const char *word, size_t len)
             words->quote = word[i];
 }
 
-/* The length of the name, with all before it, that a secret follows behind a "=" or ":". `len`: none does. */
+/* The length of the name, with all before it, that a secret follows behind a "=" or ":".
+ * `len`: none does. */
 static size_t secret_name(const char *word, size_t len)
 {
     size_t at = 0;

@@ -3,7 +3,8 @@
  * Blanked (***) is, in every argument, and in the words of those that are scripts:
  *   - what equals the session key or a value of initial_env, from SECRET_MIN bytes on;
  *   - what a name gives that sounds like a secret's (key, token, secret, password, passphrase, credential, auth, and others):
- *     NAME=VALUE, --name=VALUE, `--name VALUE`, `Name: VALUE`, --env=NAME=VALUE, ?name=VALUE; to the end of its quotes;
+ *     NAME=VALUE, --name=VALUE, `--name VALUE`, `Name: VALUE`, --env=NAME=VALUE, ?name=VALUE;
+ *     to the end of its quotes;
  *   - what follows the words Bearer and Basic;
  *   - what stands before the @ of a URL.
  */

@@ -140,8 +140,8 @@ void identity_answer(const struct identity *identity)
 /* Whoever asks is on the line at once, or where it is full: waits for a place there. */
 enum asking { ASK_AT_ONCE, ASK_PATIENTLY };
 
-/* The process that has the name, where it is root's or of our own user: others may take any name. 0: none of those. A
- * line that is full is somebody's who is stuck: whose can't be seen. */
+/* The process that has the name, where it is root's or of our own user: others may take any name.
+ * 0: none of those. A line that is full is somebody's who is stuck: whose can't be seen. */
 static bool is_served(const struct sockaddr_un *address, socklen_t len, enum asking how, long *process)
 {
     const struct timeval patience = {.tv_sec = 2};

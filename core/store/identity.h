@@ -36,8 +36,8 @@ size_t identity_text(const struct identity *identity, char *text);
 /* Brings the file up to date where it is old. A failure is a line in the log: the next start tries it again. */
 void identity_write_file(const struct identity *identity);
 void identity_finish(struct identity *identity);
-/* Lets those go who asked, once `alive_fd` is readable: only so many may wait there, and none can ask beside them. Does
- * not block. */
+/* Lets those go who asked, once `alive_fd` is readable: only so many may wait there, and none can
+ * ask beside them. Does not block. */
 void identity_answer(const struct identity *identity);
 /* Does a daemon serve a state of that id now, on this machine and in this network namespace? */
 bool identity_is_served(const char *id);

@@ -362,8 +362,8 @@ static int settle_identity(struct database *database, struct identity *identity,
     return 0;
 }
 
-/* What it has to write before it serves may be too much for a full disk: the ballast is there for that, too. The most of
- * it is kept for deletions. */
+/* What it has to write before it serves may be too much for a full disk: the ballast is there for
+ * that, too. The most of it is kept for deletions. */
 static struct database *open_database(const char *file, struct room *room, struct sbx_error *err)
 {
     struct database *database = database_open(file, err);
