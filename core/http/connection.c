@@ -255,9 +255,13 @@ static bool step_flush(struct http_connection *connection)
     if (!body_complete(&connection->body) &&
         (body_take(connection, NULL, &fault) == HTTP_FAULT || connection->received > HTTP_SKIP_MAX))
         connection->keep_alive = false;
-    if (connection_unsent(connection) > 0)
+    if (connection_unsent(connection) > 0) {
+        /* Else a few who take their answers slowly, for which no key is needed, would have all places. */
+        connection_set_idle(connection, true);
         return false;
+    }
     if (!connection->keep_alive || connection->server->draining) {
+        connection_set_idle(connection, false);
         begin_linger(connection);
         return true;
     }
@@ -268,6 +272,7 @@ static bool step_flush(struct http_connection *connection)
             connection_close(connection);
         return false;
     }
+    connection_set_idle(connection, false); /* from now on */
     begin_idle(connection);
     return true;
 }

@@ -47,8 +47,8 @@ static void limit_connections(struct http_server *server)
         server->most / RESERVE_SHARE < RESERVE_MOST ? server->most / RESERVE_SHARE : RESERVE_MOST;
 }
 
-/* Who makes room next: the longest idle. A client that ended its side may still wait for its answer,
- * so that it goes only where nobody is idle. */
+/* Who makes room next: the longest idle. A client that ended its side may still wait for its answer, and
+ * one that takes its answer slowly does take it, so that they go only where nobody is idle. */
 static struct http_connection *next_to_go(const struct http_server *server)
 {
     struct http_connection *found = server->idle_first;

@@ -48,7 +48,7 @@ struct http_server *http_server_create(struct loop *loop, const struct http_hand
  * replaced; one that answers is an error. A host must be an IP address or "localhost". Limits and timeouts
  * of `next` count from the next request or connection on; clients get three quarters of RLIMIT_NOFILE at most.
  * At the limit the connection that is longest without a request makes room for another, after a second,
- * and where there is none a client that ended its side; the last few are for loopback and unix sockets
+ * and where there is none a client that ended its side, or takes its answer slowly; the last few are for loopback and unix sockets
  * alone.
  * Problems are about server.listen[i] and server.tls. */
 int http_server_prepare(struct http_server *server, struct config *next, struct config_problems *problems);

@@ -171,9 +171,9 @@ void connection_hung_up(struct http_connection *connection);
 /* Ends it now; a request at hand is told that it is gone. */
 void connection_close(struct http_connection *connection);
 void connection_abort(struct http_connection *connection); /* the same, and the client gets a reset */
-/* Whether it may be closed to make room for another: from when it has no request at hand until the
- * head of one is whole (also while the body of one that was answered is still to come), or while its
- * client may be gone. */
+/* Whether it may be closed to make room for another: from when its request was answered (also while the
+ * client takes the answer, or owes the rest of the body) until the head of the next one is whole, or
+ * while its client may be gone. */
 void connection_set_idle(struct http_connection *connection, bool idle);
 /* Sets the deadline of the stage at hand, from now; 0: none. */
 void connection_set_deadline(struct http_connection *connection, uint32_t delay_ms);

@@ -390,6 +390,25 @@ static void an_answered_request_whose_body_does_not_come_makes_room(void **state
     assert_int_equal(http_server_stats(rig->server).connections, 2);
 }
 
+static void who_does_not_take_an_answer_makes_room_last(void **state)
+{
+    struct rig *rig = *state;
+    int slow = client_connect(rig), idle = client_connect(rig);
+    for (int i = 0; i < 10; i++)
+        client_send(rig, slow, GET("/big"));
+    client_ask(rig, idle, GET("/a"), 200);
+    rig_until(rig, connection_unsent(rig->server->connections->next) > 0);
+    uint64_t begin = clock_ms();
+    int third = client_connect(rig);
+    client_ask(rig, third, GET("/a"), 200);
+    assert_int_equal(client_end(rig, idle), 0);
+    client_send(rig, third, GET("/pending"));
+    rig_until(rig, rig->pending);
+    client_ask(rig, client_connect(rig), GET("/a"), 200);
+    assert_true(clock_ms() - begin < 3000); /* write_stall would have ended it */
+    assert_int_equal(rig->gone, 0);
+}
+
 /* Who connects to a loopback address of a server on all addresses queues behind nobody else. */
 static void some_places_are_for_loopback_alone(void **state)
 {
@@ -631,6 +650,7 @@ int main(void)
         LIMIT_TEST(an_idle_connection_makes_room),
         LIMIT_TEST(a_client_that_ended_its_side_makes_room_last),
         LIMIT_TEST(a_slow_head_makes_room),
+        LIMIT_TEST(who_does_not_take_an_answer_makes_room_last),
         LIMIT_TEST(an_answered_request_whose_body_does_not_come_makes_room),
         TEST(some_places_are_for_loopback_alone),
         LIMIT_TEST(without_descriptors_it_serves_on),
