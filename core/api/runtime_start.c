@@ -247,6 +247,8 @@ static struct json_object *spec_of(struct asked *asked, const char *image, bool 
     text_put(out, "command", first_of(asked->command, json_object_object_get(asked->spec, "command")));
     if ((value = json_object_object_get(asked->spec, "entrypoint")))
         text_put(out, "entrypoint", json_object_get(value)); /* the operator's: a request has none */
+    if ((value = json_object_object_get(asked->spec, "build")))
+        text_put(out, "build", json_object_get(value));
     text_put(out, "initial_env", environment_of(asked, isolates));
     text_put(out, "working_dir",
              first_of(has_dir ? member(asked, "working_dir") : NULL,

@@ -81,7 +81,10 @@ struct config_spec {
     const struct config_pair *initial_env;
     size_t initial_env_len;
     const char *working_dir; /* NULL: none given */
-    const char *json;        /* the spec as the ABI's spec_json */
+    const char *base_image;  /* of `build`; NULL: there is no such section */
+    const char *extra_deps;  /* NULL: none */
+    bool enable_browser, force_rebuild;
+    const char *json; /* the spec as the ABI's spec_json */
     size_t json_len;
 };
 

@@ -144,6 +144,16 @@ static struct json_object *text_list(const char *const *texts, size_t len)
     return list;
 }
 
+static struct json_object *build_object(const struct config_spec *spec)
+{
+    struct json_object *build = json_object_new_object();
+    json_object_object_add(build, "base_image", text_or_null(spec->base_image));
+    json_object_object_add(build, "extra_deps", text_or_null(spec->extra_deps));
+    json_object_object_add(build, "enable_browser", json_object_new_boolean(spec->enable_browser));
+    json_object_object_add(build, "force_rebuild", json_object_new_boolean(spec->force_rebuild));
+    return build;
+}
+
 void json_write_spec(struct config_reader *reader, struct config_spec *spec)
 {
     struct json_object *object = json_object_new_object(), *env = json_object_new_object();
@@ -154,6 +164,8 @@ void json_write_spec(struct config_reader *reader, struct config_spec *spec)
                            spec->command ? text_list(spec->command, spec->command_len) : NULL);
     if (spec->entrypoint)
         json_object_object_add(object, "entrypoint", text_list(spec->entrypoint, spec->entrypoint_len));
+    if (spec->base_image)
+        json_object_object_add(object, "build", build_object(spec));
     json_object_object_add(object, "initial_env", env);
     json_object_object_add(object, "working_dir", text_or_null(spec->working_dir));
     spec->json = write_json(reader, object, &spec->json_len);

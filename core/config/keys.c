@@ -171,6 +171,29 @@ static const struct section backend_section = {
     .check = check_backend,
 };
 
+static const struct key spec_build_keys[] = {
+    {"base_image", &type_text, KEY_REQUIRED, .max = 511, FIELD(struct config_spec, base_image),
+     .about = "The image that it is made from, pulled as any other."},
+    {"extra_deps", &type_text, KEY_LINES | KEY_SECRET, .max = 8 * KIB, FIELD(struct config_spec, extra_deps),
+     .absent = "none",
+     .about =
+         "A shell command that installs more, such as `apt-get install -y jq`. The image's history has it: "
+         "put no secret there."},
+    {"enable_browser", &type_boolean, .fallback = "true", FIELD(struct config_spec, enable_browser),
+     .about = "Install a browser for the agent's tools."},
+    {"force_rebuild", &type_boolean, .fallback = "false", FIELD(struct config_spec, force_rebuild),
+     .about = "Build it anew, without the engine's cache, at the first start since the backend was opened."},
+};
+static const struct section spec_build_section = {
+    .path = "specs[].build",
+    .about =
+        "The image is made by the backend from a base image, once, before its first sandbox: "
+        "docs/docker-backend.md says how. `id` is then a name for clients alone. Backends that can't make "
+        "images refuse it.",
+    .keys = spec_build_keys,
+    .count = COUNT(spec_build_keys),
+};
+
 static const struct key spec_keys[] = {
     {"id", &type_text, KEY_REQUIRED, .max = 512, FIELD(struct config_spec, id),
      .about = "What clients name it by; for containers, the image."},
@@ -190,6 +213,7 @@ static const struct key spec_keys[] = {
          "Environment variables. A value is taken as it is written: `1`, `true` and `\"1\"` are text alike."},
     {"working_dir", &type_text, KEY_EMPTY, .max = PATH_BYTES, FIELD(struct config_spec, working_dir),
      .absent = "the backend's own", .about = "Where the program begins."},
+    {"build", &type_section, .section = &spec_build_section, .absent = "the image is `id`"},
     {"own_command", &type_choice, .fallback = "backend", .choices = own_commands,
      FIELD(struct config_spec, own_command),
      .about =

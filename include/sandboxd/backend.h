@@ -101,7 +101,10 @@ struct sbx_start {
                                  * limits), runtime_class, run_as_user, run_as_group, fs_group (integers),
                                  * image_pull_policy ("Always", "IfNotPresent", "Never"); and since 1.2 entrypoint (array
                                  * of strings, may be empty: what the command is appended to. Absent: a command that
-                                 * begins with '-' is appended to the template's own, any other replaces it) */
+                                 * begins with '-' is appended to the template's own, any other replaces it) and
+                                 * build (object: base_image, extra_deps (a shell command, or null), enable_browser and
+                                 * force_rebuild (booleans): the template is to be made from that image, and the id is
+                                 * only a name. What can't do so refuses it) */
     size_t spec_len;
     const char *owner;     /* user id; null where the daemon has no users */
     int64_t created_at_us; /* microseconds since 1970-01-01 UTC */

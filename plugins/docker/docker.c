@@ -91,6 +91,8 @@ static void open_backend(struct sbx_backend *public, const struct sbx_backend_co
     }
     docker->public = public;
     docker->host = host;
+    if (!(docker->state_dir = strdup(config->state_dir)))
+        abort();
     if (SBX_HAS(config, instance_id) && !(docker->instance_id = strdup(config->instance_id)))
         abort();
     docker->opening = op;
@@ -123,6 +125,7 @@ static void close_backend(struct sbx_backend *public)
     look_finish(docker);
     list_finish(docker);
     confirm_finish(docker);
+    runtime_image_finish(docker);
     pull_finish(docker);
     start_log_finish(docker);
     logs_finish(docker);
@@ -131,6 +134,7 @@ static void close_backend(struct sbx_backend *public)
     table_finish(docker);
     engine_finish(&docker->engine);
     options_finish(&docker->options);
+    free(docker->state_dir);
     free(docker->instance_id);
     free(docker);
     public->self = NULL;

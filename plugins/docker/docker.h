@@ -7,7 +7,7 @@
  *                 (look.c), why one ended (ending.c), what does not stay up (restarts.c), what the host is told
  *                 (report.c)
  *   images/       pulls and their progress, registries' credentials, whether there is such an image (image.c),
- *                 builds and pushes (build.c)
+ *                 builds and pushes (build.c), images that are made from a base image (runtime_image.c)
  *   operations/   start.c (its steps: make.c), confirm.c, act.c (pause, resume, stop), remove.c, and what a start asks of the
  *                 engine: create.c, overlay.c, ports.c
  *   output/       logs.c, and a sandbox's output while it starts (start_log.c)
@@ -18,8 +18,10 @@
 #ifndef DOCKER_DOCKER_H
 #define DOCKER_DOCKER_H
 
+#include "common/bytes.h"
 #include "containers/container.h"
 #include "engine/engine.h"
+#include "images/waiters.h"
 #include "operations/create.h"
 #include "options/options.h"
 
@@ -180,13 +182,23 @@ const struct sbx_json *watch_version(const struct docker *docker);
 
 /* One pull of an image for all that wait for it. `progress` gets a sentence for status_detail, at most once a
  * second; `done` comes once, never from inside the call. */
-struct pull_wait;
-struct pull_wait *pull_join(struct docker *docker, const char *image,
-                            void (*progress)(void *arg, const char *detail),
-                            void (*done)(void *arg, const struct sbx_error *err), void *arg);
+struct image_waiter *pull_join(struct docker *docker, const char *image, waiter_progress progress,
+                               waiter_done done, void *arg);
 /* Does not wait any longer: no call comes any more. The pull is given up with the last one. */
-void pull_leave(struct pull_wait *wait);
+void pull_leave(struct image_waiter *waiter);
 void pull_finish(struct docker *docker);
+
+/* ---- runtime_image.c ---- */
+
+/* The same for an image that is made from a base image, as `build` of the spec says. It is there already, or is built
+ * once for all that wait for it. In done() without an error runtime_image_name() is its name. The base image is
+ * pulled by that policy. */
+struct image_waiter *runtime_image_join(struct docker *docker, const struct sbx_json *build,
+                                        enum pull_policy policy, waiter_progress progress, waiter_done done,
+                                        void *arg);
+const char *runtime_image_name(const struct image_waiter *waiter);
+void runtime_image_leave(struct image_waiter *waiter);
+void runtime_image_finish(struct docker *docker);
 
 /* ---- image.c: is there such an image? ---- */
 
@@ -198,6 +210,8 @@ void image_cancel(struct docker *docker, sbx_op op);
 void build_begin(struct docker *docker, const struct sbx_build *build, sbx_op op);
 void build_ready(struct docker *docker, sbx_op op);
 void build_cancel(struct docker *docker, sbx_op op);
+/* The platform, and the limits of a sandbox, which hold for each step of a build too, as parts of its query. */
+void build_add_options(struct bytes *path, const struct options *options);
 
 /* ---- confirm.c: did its own program answer? And under `profile: runtime`, what is VS Code's token? ---- */
 
@@ -246,6 +260,8 @@ struct docker {
     struct watch *watch;
     struct pull *pulls;
     struct image_look *image_looks;
+    struct runtime_image *runtime_images;
+    struct forced_image *forced_images; /* that were built anew, as force_rebuild asks, since it was opened */
     struct building *builds;
     struct starting *starts;
     struct listing *listings;
@@ -260,6 +276,7 @@ struct docker {
     unsigned looks_overdue;         /* likewise */
     struct inquiry *inquiries;      /* ending.c */
     struct restarting *restartings; /* restarts.c */
+    char *state_dir;                /* a folder of this backend's own */
     char *instance_id;              /* of the daemon's state; NULL: an older daemon, which has none */
     struct other_instance {
         char id[64];

@@ -46,6 +46,9 @@ static int add_arguments(const struct command *command, struct bytes *bytes, uin
     if (json->type(json->get(command->spec, "entrypoint")) != SBX_JSON_NULL)
         return failure_set(err, SBX_ERR_INVALID, SBX_CODE_START_FAILED,
                            "the spec has an entrypoint, which only images have: write the whole command");
+    if (json->type(json->get(command->spec, "build")) != SBX_JSON_NULL)
+        return failure_set(err, SBX_ERR_INVALID, SBX_CODE_START_FAILED,
+                           "the spec has a build, which makes images: processes have none, leave it out");
     if (json->type(list) == SBX_JSON_NULL) {
         placed |= add_argument(bytes, command->options->python_executable, port);
         placed |= add_argument(bytes, "-m", port);

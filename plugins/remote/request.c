@@ -59,6 +59,12 @@ char *request_write(const struct options *options, const struct sbx_json_api *js
         failure_set(err, SBX_ERR_INTERNAL, SBX_CODE_INTERNAL, "the spec to start has no id");
         return NULL;
     }
+    if (json->type(json->get(spec, "build")) != SBX_JSON_NULL) {
+        failure_set(err, SBX_ERR_INVALID, SBX_CODE_START_FAILED,
+                    "the spec has a build, and a runtime API takes images that are there: build it where its "
+                    "sandboxes run, and name the image here");
+        return NULL;
+    }
     sbx_json *command = command_of(json, spec, err);
     if (!command && json->type(json->get(spec, "entrypoint")) != SBX_JSON_NULL)
         return NULL;

@@ -24,6 +24,8 @@ def test_everything_is_where_it_belongs(prefix):
                  "lib/sysusers.d/sandboxd.conf"):
         assert (prefix / path).is_file(), path
     plugins = {plugin.name for plugin in prefix.glob("lib*/**/sandboxd/plugins/*.so")}
+    [dockerfile] = prefix.glob("lib*/**/sandboxd/plugins/runtime-image/Dockerfile")
+    assert (dockerfile.parent.parent / "docker.so").is_file(), "the plugin looks for it beside itself"
     assert plugins == {"process.so", "docker.so", "remote.so"}
     names = {p.name for p in prefix.rglob("*") if p.is_file()}
     assert not names & {"sandbox-agent", "trivial.so", "misbehave.so"}, "nothing of the tests"

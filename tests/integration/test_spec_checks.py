@@ -56,6 +56,32 @@ def test_an_entry_point_is_for_images():
     assert code == 1 and "specs[0]: the spec has an entrypoint, which only images have" in said, said
 
 
+def test_a_build_is_for_images():
+    code, said = checked(["command: [sh]", "build: {base_image: debian}"])
+    assert code == 1 and "specs[0]: the spec has a build, which makes images" in said, said
+    config = {"state_dir": "/tmp/nosuch", "specs": [{"id": "app", "build": {"base_image": "debian"}}], "backends": {
+        "far": {"plugin": "remote", "options": {"api_url": "http://127.0.0.1:1", "api_key": "k"}}}}
+    code, said, _ = check(json.dumps(config))
+    assert code == 1 and "specs[0]: the spec has a build, and a runtime API takes images that are there" in said, said
+
+
+def test_a_build_of_containers(tmp_path):
+    def said_of(build, **options):
+        config = {"state_dir": "/tmp/nosuch", "backends": {"docker": {"plugin": "docker", "options": options}},
+                  "specs": [{"id": "The Agents", "build": build}]}
+        return check(json.dumps(config))[:2]
+    assert said_of({"base_image": "debian:13"})[0] == 0, "the folder beside the plugin, and an id that is no image"
+    for build, why in (({}, "specs[0].build.base_image: is missing"),
+                       ({"base_image": "Team/App"}, "specs[0].build.base_image: must be the name of an image"),
+                       ({"base_image": "a", "browser": True}, "specs[0].build.browser: unknown key")):
+        code, said = said_of(build)
+        assert code == 1 and why in said, said
+    code, said = said_of({"base_image": "debian"}, build_context=str(tmp_path))
+    assert code == 1 and f"specs[0].build: {tmp_path}/Dockerfile, from which the image is made" in said, said
+    (tmp_path / "Dockerfile").touch()
+    assert said_of({"base_image": "debian"}, build_context=str(tmp_path))[0] == 0
+
+
 def test_without_specs_the_backends_own_is_checked():
     text = "state_dir: /tmp/nosuch\nbackends:\n  local: {plugin: process, options: {python_executable: nosuchpython}}\n"
     code, said, _ = check(text)

@@ -194,13 +194,30 @@ static void on_bad_name(void *arg)
     building_end(building, &error);
 }
 
+void build_add_options(struct bytes *path, const struct options *options)
+{
+    char encoded[ENCODED_MAX], limits[128];
+    if (options->platform && engine_encode(encoded, sizeof encoded, options->platform)) {
+        bytes_add_text(path, "&platform=");
+        bytes_add_text(path, encoded);
+    }
+    if (options->memory > 0) {
+        snprintf(limits, sizeof limits, "&memory=%" PRIu64 "&memswap=%" PRIu64, options->memory,
+                 options->memory);
+        bytes_add_text(path, limits);
+    }
+    if (options->nano_cpus > 0) {
+        snprintf(limits, sizeof limits, "&cpuperiod=100000&cpuquota=%" PRIu64, options->nano_cpus / 10000);
+        bytes_add_text(path, limits);
+    }
+}
+
 static void ask_engine(struct building *building, const char *context_file)
 {
     static const struct engine_stream stream = {.data = on_data, .done = on_built};
     struct docker *docker = building->docker;
-    const struct options *options = &docker->options;
     struct bytes path = {.max = QUERY_MAX};
-    char encoded[ENCODED_MAX], limits[128];
+    char encoded[ENCODED_MAX];
     bytes_add_text(&path, "/build?rm=1&forcerm=1");
     for (size_t i = 0; building->names[i]; i++) {
         if (!engine_encode(encoded, sizeof encoded, building->names[i]) ||
@@ -209,20 +226,7 @@ static void ask_engine(struct building *building, const char *context_file)
         bytes_add_text(&path, "&t=");
         bytes_add_text(&path, encoded);
     }
-    if (options->platform && engine_encode(encoded, sizeof encoded, options->platform)) {
-        bytes_add_text(&path, "&platform=");
-        bytes_add_text(&path, encoded);
-    }
-    /* As of a sandbox: a step of it runs what a client wrote. */
-    if (options->memory > 0) {
-        snprintf(limits, sizeof limits, "&memory=%" PRIu64 "&memswap=%" PRIu64, options->memory,
-                 options->memory);
-        bytes_add_text(&path, limits);
-    }
-    if (options->nano_cpus > 0) {
-        snprintf(limits, sizeof limits, "&cpuperiod=100000&cpuquota=%" PRIu64, options->nano_cpus / 10000);
-        bytes_add_text(&path, limits);
-    }
+    build_add_options(&path, &docker->options);
     bytes_add(&path, "", 1);
     if (path.failed) {
         building->timer = docker->host->timer_start(docker->public, 0, on_bad_name, building);

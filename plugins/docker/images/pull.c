@@ -24,23 +24,12 @@ enum {
     PLATFORM_MAX = 64 /* options.c */
 };
 
-struct pull_wait {
-    struct pull_wait *next;
-    struct pull *pull;
-    void (*progress)(void *arg, const char *detail);
-    void (*done)(void *arg, const struct sbx_error *err);
-    void *arg;
-    bool fresh; /* was told nothing yet */
-    bool left;  /* while its pull calls: to be freed after that */
-};
-
 struct pull {
     struct pull *next; /* docker->pulls */
     struct docker *docker;
     char *image;
     struct image_name name;
-    struct pull_wait *waits;
-    bool calling; /* a waiter's function is on the stack */
+    struct waiters waiters;
     struct credentials_lookup *lookup;
     bool with_credentials;
     struct engine_call *call;
@@ -64,10 +53,7 @@ static void pull_unlink(struct pull *pull)
 
 static void pull_free(struct pull *pull)
 {
-    for (struct pull_wait *wait; (wait = pull->waits);) {
-        pull->waits = wait->next;
-        free(wait);
-    }
+    waiters_drop(&pull->waiters);
     pull_progress_finish(&pull->progress);
     free(pull->image);
     free(pull);
@@ -93,13 +79,7 @@ static void pull_end(struct pull *pull, const struct sbx_error *error)
     if (!error)
         docker->host->log(docker->public, SBX_LOG_INFO, NULL, "pulled %s in %" PRIu64 " ms", pull->image,
                           docker->host->now_ms() - pull->begun_ms);
-    pull->calling = true;
-    for (struct pull_wait *wait; (wait = pull->waits);) {
-        pull->waits = wait->next;
-        if (!wait->left)
-            wait->done(wait->arg, error);
-        free(wait);
-    }
+    waiters_end(&pull->waiters, error);
     pull_free(pull);
 }
 
@@ -126,19 +106,10 @@ static void tell_soon(struct pull *pull)
         docker->host->timer_start(docker->public, next > now ? (next - now) * 1000 : 0, on_tell, pull);
 }
 
-/* Frees those who left while they were called; without anybody left the pull is given up. */
+/* Without anybody left the pull is given up. */
 static void sweep(struct pull *pull)
 {
-    for (struct pull_wait **at = &pull->waits; *at;) {
-        struct pull_wait *wait = *at;
-        if (wait->left) {
-            *at = wait->next;
-            free(wait);
-        } else {
-            at = &wait->next;
-        }
-    }
-    if (!pull->waits) {
+    if (!waiters_sweep(&pull->waiters)) {
         pull_stop(pull);
         pull_free(pull);
     }
@@ -156,14 +127,7 @@ static void tell(struct pull *pull)
     if (begins || strcmp(sums, pull->told_sums) != 0)
         host->log(pull->docker->public, SBX_LOG_INFO, NULL, "%s", text);
     memcpy(pull->told_sums, sums, sizeof sums);
-    pull->calling = true;
-    for (struct pull_wait *wait = pull->waits; wait; wait = wait->next) {
-        bool due = (moved || wait->fresh) && !wait->left;
-        wait->fresh = false;
-        if (due)
-            wait->progress(wait->arg, text);
-    }
-    pull->calling = false;
+    waiters_tell(&pull->waiters, text, moved);
     sweep(pull);
 }
 
@@ -315,9 +279,8 @@ static struct pull *pull_new(struct docker *docker, const char *image)
 
 /* ---- those who wait -------------------------------------------------------------------------- */
 
-struct pull_wait *pull_join(struct docker *docker, const char *image,
-                            void (*progress)(void *arg, const char *detail),
-                            void (*done)(void *arg, const struct sbx_error *err), void *arg)
+struct image_waiter *pull_join(struct docker *docker, const char *image, waiter_progress progress,
+                               waiter_done done, void *arg)
 {
     struct pull *pull = docker->pulls;
     while (pull && strcmp(pull->image, image) != 0)
@@ -325,24 +288,20 @@ struct pull_wait *pull_join(struct docker *docker, const char *image,
     bool begins = !pull;
     if (begins)
         pull = pull_new(docker, image);
-    struct pull_wait *wait = calloc(1, sizeof *wait);
-    if (!wait)
-        abort();
-    *wait = (struct pull_wait){
-        .next = pull->waits, .pull = pull, .progress = progress, .done = done, .arg = arg, .fresh = true};
-    pull->waits = wait;
+    struct image_waiter *waiter = waiters_add(&pull->waiters, pull, progress, done, arg);
     if (begins)
         pull_begin(pull);
     else
         tell_soon(pull);
-    return wait;
+    return waiter;
 }
 
-void pull_leave(struct pull_wait *wait)
+void pull_leave(struct image_waiter *waiter)
 {
-    wait->left = true;
-    if (!wait->pull->calling)
-        sweep(wait->pull);
+    struct pull *pull = waiter->work;
+    waiter->left = true;
+    if (!pull->waiters.calling)
+        sweep(pull);
 }
 
 void pull_finish(struct docker *docker)

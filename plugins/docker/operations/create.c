@@ -400,7 +400,7 @@ struct sbx_json *create_body(const struct sbx_json_api *json, const struct optio
     sbx_json *kwargs = options->kwargs ? json->parse(options->kwargs, strlen(options->kwargs), NULL) : NULL;
     const struct creation creation = {json, options, input, kwargs, err};
     sbx_json *body = json->new_object(), *env = NULL;
-    create_put_text(&creation, body, "Image", input->spec_id);
+    create_put_text(&creation, body, "Image", input->image ? input->image : input->spec_id);
     create_put(&creation, body, "Env", json->new_array());
     create_put(&creation, body, "Labels", json->new_object());
     if (create_put_command(&creation, body) == 0 && put_working_dir(&creation, body) == 0) {

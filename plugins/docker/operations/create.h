@@ -15,6 +15,7 @@ struct create_input {
     const char *session_key;
     const char *owner; /* NULL: nobody */
     const char *spec_id;
+    const char *image; /* that was made for the spec; NULL: it is the spec's id */
     int64_t created_at_us;
     const struct sbx_json *spec; /* as in sbx_start */
     /* One for each of options->ports: inside, and on the host (equal with the host's network). */

@@ -142,6 +142,15 @@ void make_run(struct starting *starting)
 
 /* ---- the image ---- */
 
+void make_leave_image(struct starting *starting)
+{
+    if (starting->pull && starting->builds)
+        runtime_image_leave(starting->pull);
+    else if (starting->pull)
+        pull_leave(starting->pull);
+    starting->pull = NULL;
+}
+
 static void pull_time_over(void *arg)
 {
     struct starting *starting = arg;
@@ -153,16 +162,15 @@ static void pull_time_over(void *arg)
                                                     pull_time_over, starting);
         return;
     }
-    pull_leave(starting->pull);
-    starting->pull = NULL;
+    make_leave_image(starting);
     if (now >= starting->pull_ends_ms)
         failure_set(&starting->error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
-                    "the image '%.200s' has not come within %d hours", starting->image,
-                    PULL_MAX_MS / 3600000);
+                    "the image %s'%.200s' has not come within %d hours",
+                    starting->builds ? "built from " : "", starting->image, PULL_MAX_MS / 3600000);
     else
         failure_set(&starting->error, SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT,
-                    "nothing came of the image '%.200s' for %llu s", starting->image,
-                    (unsigned long long)(starting->span_ms / 1000));
+                    "nothing came of the image %s'%.200s' for %llu s", starting->builds ? "built from " : "",
+                    starting->image, (unsigned long long)(starting->span_ms / 1000));
     starting->error.retryable = 1;
     start_fail(starting, &starting->error);
 }
@@ -182,6 +190,8 @@ static void pull_progress(void *arg, const char *detail)
 static void pull_done(void *arg, const struct sbx_error *err)
 {
     struct starting *starting = arg;
+    if (!err && starting->builds && !(starting->built = strdup(runtime_image_name(starting->pull))))
+        abort();
     starting->pull = NULL;
     start_stop_timer(starting);
     if (err) {
@@ -206,9 +216,19 @@ static enum pull_policy policy_of(const struct starting *starting)
     return starting->docker->options.pull_policy;
 }
 
+/* Of the spec; NULL: its image is taken as it is. */
+static const sbx_json *build_of(const struct starting *starting)
+{
+    const struct sbx_json_api *json = starting->docker->host->json;
+    const sbx_json *build = json->get(starting->spec, "build");
+    return json->type(build) == SBX_JSON_NULL ? NULL : build;
+}
+
+/* Pulls the image, or has it made. */
 static void pull(struct starting *starting)
 {
     struct docker *docker = starting->docker;
+    const sbx_json *build = build_of(starting);
     if (!starting->has_ports && choose_ports(starting, &starting->error) != 0) {
         start_fail(starting, &starting->error);
         return;
@@ -218,7 +238,15 @@ static void pull(struct starting *starting)
     starting->pulled = true;
     starting->pull_ends_ms = now + PULL_MAX_MS;
     starting->timer = docker->host->timer_start(docker->public, left * 1000, pull_time_over, starting);
-    starting->pull = pull_join(docker, starting->image, pull_progress, pull_done, starting);
+    starting->builds = build != NULL;
+    if (build) {
+        const struct sbx_json_api *json = docker->host->json;
+        starting->image = json->string(json->get(build, "base_image"), starting->image);
+        starting->pull =
+            runtime_image_join(docker, build, policy_of(starting), pull_progress, pull_done, starting);
+    } else {
+        starting->pull = pull_join(docker, starting->image, pull_progress, pull_done, starting);
+    }
 }
 
 /* ---- creating ---- */
@@ -238,6 +266,17 @@ static void name_taken(struct starting *starting, const struct sbx_error *error)
 static void image_missing(struct starting *starting, const struct sbx_error *error)
 {
     enum pull_policy policy = policy_of(starting);
+    if (starting->built && !starting->built_again) { /* removed since it was looked for */
+        free(starting->built);
+        starting->built = NULL;
+        starting->built_again = true;
+        make_go_on(starting);
+        return;
+    }
+    if (starting->built) {
+        start_fail(starting, error);
+        return;
+    }
     if (policy != PULL_NEVER && !starting->pulled) {
         pull(starting);
         return;
@@ -295,6 +334,7 @@ static void create(struct starting *starting)
                                  .session_key = starting->session_key,
                                  .owner = starting->owner,
                                  .spec_id = starting->spec_id,
+                                 .image = starting->built,
                                  .created_at_us = starting->created_at_us,
                                  .spec = starting->spec,
                                  .container_ports = starting->container_ports,
@@ -339,7 +379,8 @@ static void overlay_done(void *arg)
 void make_go_on(struct starting *starting)
 {
     struct docker *docker = starting->docker;
-    if (policy_of(starting) == PULL_ALWAYS && !starting->pulled)
+    bool builds = build_of(starting) != NULL;
+    if (builds ? !starting->built : policy_of(starting) == PULL_ALWAYS && !starting->pulled)
         pull(starting);
     else if (docker->options.overlay_base && !starting->overlaid)
         docker->host->work(docker->public, overlay_run, overlay_done, starting);

@@ -56,6 +56,7 @@ void start_end(struct starting *starting, const struct sbx_error *err)
     free(starting->session_key);
     free(starting->owner);
     free(starting->spec_id);
+    free(starting->built);
     free(starting);
 }
 
@@ -302,9 +303,7 @@ void start_cancel(struct docker *docker, sbx_op op)
         starting->timer = docker->host->timer_start(docker->public, CANCEL_CALL_MS * UINT64_C(1000),
                                                     call_time_over, starting);
     } else if (waits) {
-        if (starting->pull)
-            pull_leave(starting->pull);
-        starting->pull = NULL;
+        make_leave_image(starting);
         (void)start_given_up(starting);
     }
 }

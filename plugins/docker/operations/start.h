@@ -19,7 +19,10 @@ struct starting {
     sbx_op op;
     char name[SANDBOX_ID_MAX + 1];
     char *session_key, *owner, *spec_id;
-    const char *image; /* of `spec` */
+    const char *image; /* of `spec`, or its base image */
+    char *built;       /* the image that was made for `build` of the spec; NULL: none yet */
+    bool builds;       /* `pull` is of that, and not of a pull alone */
+    bool built_again;  /* it was gone before its container was made */
     sbx_json *spec;
     int64_t created_at_us;
     uint64_t span_ms;      /* the time that progress gives anew */
@@ -31,7 +34,7 @@ struct starting {
     /* What it waits for; none of them: the pool, a removal or a look, which always come. */
     struct engine_call *call;
     engine_done called; /* where the answer to `call` goes */
-    struct pull_wait *pull;
+    struct image_waiter *pull;
     sbx_timer timer; /* the end of a pull, or of a call after a cancel; or before the next try of a name */
 
     sbx_timer slow_timer;
@@ -66,10 +69,11 @@ void start_stop_timer(struct starting *starting);
 
 /* ---- make.c ---- */
 
-void make_go_on(struct starting *starting); /* with the first of the steps that was not made yet */
-void make_run(struct starting *starting);   /* from a container that was created */
-void make_look(struct starting *starting);  /* from one that runs */
-void make_is_slow(void *arg);               /* the end of SLOW_MS */
+void make_go_on(struct starting *starting);       /* with the first of the steps that was not made yet */
+void make_run(struct starting *starting);         /* from a container that was created */
+void make_look(struct starting *starting);        /* from one that runs */
+void make_is_slow(void *arg);                     /* the end of SLOW_MS */
+void make_leave_image(struct starting *starting); /* the pull, or what it is a part of */
 void make_release_ports(struct starting *starting);
 
 #endif

@@ -55,6 +55,7 @@ static const struct option all[] = {
     {.name = "limits", .type = OPTION_MAPPING, .nested = &limits_table},
     {.name = "pause_mode", .type = OPTION_OTHER},
     {.name = "pull_policy", .type = OPTION_OTHER},
+    {"build_context", OPTION_PATH, AT(build_context), .text = NULL},
     {"stop_timeout", OPTION_DURATION, AT(stop_timeout_ms), .max = STOP_TIMEOUT_MAX_MS, .number = 10000},
     {.name = "extra_hosts", .type = OPTION_OTHER},
     {.name = "security", .type = OPTION_MAPPING, .nested = &security_table},
@@ -167,6 +168,19 @@ static void check_texts(struct options_reader *reader)
     if (options->runtime && !options_is_name(options->runtime, "/._-", 128))
         option_complain(&reader->base, "runtime",
                         "must be the name of a runtime of the engine, such as runsc");
+}
+
+/* What is installed beside the plugin. */
+static void default_context(struct options *options, const struct sbx_backend_config *config)
+{
+    const char *slash = config->plugin_path ? strrchr(config->plugin_path, '/') : NULL;
+    char path[4096];
+    if (options->build_context || !slash)
+        return;
+    int len = snprintf(path, sizeof path, "%.*s/runtime-image", (int)(slash - config->plugin_path),
+                       config->plugin_path);
+    if (len > 0 && len < (int)sizeof path)
+        option_copy(&options->build_context, path);
 }
 
 /* ---- lists ----------------------------------------------------------------------------------- */
@@ -303,6 +317,7 @@ int options_parse(struct options *options, const struct sbx_host *host, struct s
     option_read(&reader.base, "", root, &table, options);
     options->nano_cpus *= 1000000; /* of thousandths */
     read_choices(&reader, root);
+    default_context(options, config);
     options_read_engine(&reader, option_given(&reader.base, root, "tls"));
     check_prefix(&reader);
     check_pattern(&reader);
@@ -340,6 +355,7 @@ void options_finish(struct options *options)
                             &options->runtime,
                             &options->kwargs,
                             &options->overlay_base,
+                            &options->build_context,
                             &options->docker_config};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(*texts[i]);

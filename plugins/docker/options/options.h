@@ -87,6 +87,7 @@ struct options {
     enum profile profile;
     uint64_t vscode_port; /* on the host, of VSCODE; 0: one of its range */
     char *overlay_base; /* NULL: no mount is an overlay; may be set without one, for what earlier ones left */
+    char *build_context; /* folder with the Dockerfile of images that specs have made; NULL: not known */
     char *docker_config; /* folder of config.json with the registries' credentials; NULL: there is none */
 };
 

@@ -133,7 +133,9 @@ static void every_value_goes_where_it_belongs(void **state)
               "  working_dir: /w\n"
               "- id: image:2\n"
               "- {id: image:4, entrypoint: []}\n"
-              "- {id: image:5, entrypoint: [/wrap, -v], command: [-x]}\n");
+              "- {id: image:5, entrypoint: [/wrap, -v], command: [-x]}\n"
+              "- {id: made, build: {base_image: debian:13, extra_deps: \"a\\nb\", enable_browser: false}}\n"
+              "- {id: made:2, build: {base_image: debian, force_rebuild: true}}\n");
     assert_int_equal(config->listen_len, 4);
     assert_string_equal(config->listen[1].text, "[::]:81");
     assert_string_equal(config->listen[1].host, "::");
@@ -203,6 +205,14 @@ static void every_value_goes_where_it_belongs(void **state)
                         "\"working_dir\":null}");
     assert_string_equal(config_find_spec(config, "image:5")->json,
                         "{\"id\":\"image:5\",\"command\":[\"-x\"],\"entrypoint\":[\"/wrap\",\"-v\"],"
+                        "\"initial_env\":{},\"working_dir\":null}");
+    assert_string_equal(config_find_spec(config, "made")->json,
+                        "{\"id\":\"made\",\"command\":null,\"build\":{\"base_image\":\"debian:13\","
+                        "\"extra_deps\":\"a\\nb\",\"enable_browser\":false,\"force_rebuild\":false},"
+                        "\"initial_env\":{},\"working_dir\":null}");
+    assert_string_equal(config_find_spec(config, "made:2")->json,
+                        "{\"id\":\"made:2\",\"command\":null,\"build\":{\"base_image\":\"debian\","
+                        "\"extra_deps\":null,\"enable_browser\":true,\"force_rebuild\":true},"
                         "\"initial_env\":{},\"working_dir\":null}");
     assert_null(config_find_spec(config, "image:3"));
     config_unref(config);

@@ -85,6 +85,7 @@ struct sbx_json *create_body(const struct sbx_json_api *json, const struct optio
     (void)err;
     assert_string_equal(input->session_key, "secret");
     assert_int_equal(input->host_ports[0], world.next_port - 1);
+    snprintf(world.created_of, sizeof world.created_of, "%s", input->image ? input->image : input->spec_id);
     return json->new_object();
 }
 
@@ -106,9 +107,9 @@ int overlay_remove(const struct options *options, const char *sandbox_id, struct
     return 0;
 }
 
-struct pull_wait *pull_join(struct docker *docker, const char *image,
-                            void (*progress)(void *arg, const char *detail),
-                            void (*done)(void *arg, const struct sbx_error *err), void *arg)
+struct image_waiter *pull_join(struct docker *docker, const char *image,
+                               void (*progress)(void *arg, const char *detail),
+                               void (*done)(void *arg, const struct sbx_error *err), void *arg)
 {
     (void)docker;
     assert_string_equal(image, "image:1");
@@ -116,16 +117,43 @@ struct pull_wait *pull_join(struct docker *docker, const char *image,
     world.pulls++;
     world.pull = calloc(1, sizeof *world.pull);
     assert_non_null(world.pull);
-    *world.pull = (struct pull_wait){.progress = progress, .done = done, .arg = arg};
+    *world.pull = (struct image_waiter){.progress = progress, .done = done, .arg = arg};
     return world.pull;
 }
 
-void pull_leave(struct pull_wait *wait)
+void pull_leave(struct image_waiter *wait)
 {
     assert_non_null(wait);
     assert_ptr_equal(wait, world.pull);
     free(wait);
     world.pull = NULL;
+}
+
+struct image_waiter *runtime_image_join(struct docker *docker, const struct sbx_json *build,
+                                        enum pull_policy policy, waiter_progress progress, waiter_done done,
+                                        void *arg)
+{
+    const struct sbx_json_api *json = docker->host->json;
+    (void)policy;
+    assert_string_equal(json->string(json->get(build, "base_image"), ""), "base:1");
+    assert_null(world.pull);
+    world.builds++;
+    world.pull = calloc(1, sizeof *world.pull);
+    assert_non_null(world.pull);
+    *world.pull = (struct image_waiter){.progress = progress, .done = done, .arg = arg};
+    return world.pull;
+}
+
+const char *runtime_image_name(const struct image_waiter *waiter)
+{
+    assert_non_null(waiter);
+    return "built:1";
+}
+
+void runtime_image_leave(struct image_waiter *waiter)
+{
+    world.builds_left++;
+    pull_leave(waiter);
 }
 
 void report_starting(struct docker *docker, const struct facts *facts, const char *detail)

@@ -30,12 +30,6 @@ struct engine_call {
     uint32_t timeout_ms;
 };
 
-struct pull_wait {
-    void (*progress)(void *arg, const char *detail);
-    void (*done)(void *arg, const struct sbx_error *err);
-    void *arg;
-};
-
 extern struct world {
     struct docker docker;
     struct sbx_backend backend;
@@ -45,8 +39,9 @@ extern struct world {
     bool looks; /* one is under way */
     look_done looked;
     void *look_arg;
-    struct pull_wait *pull;
-    unsigned pulls;
+    struct image_waiter *pull;
+    unsigned pulls, builds, builds_left;
+    char created_of[64];                     /* the image in the last request for a container */
     sbx_callback timer, work_run, work_done; /* NULL: there is none */
     void *timer_arg, *work_arg;
     sbx_callback slow; /* the timer of a start that takes SLOW_US */

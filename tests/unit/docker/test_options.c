@@ -339,7 +339,8 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
          "bind_address, network, "
          "gpus, "
          "platform, "
-         "runtime, runtime_classes, limits, pause_mode, pull_policy, stop_timeout, extra_hosts, security, "
+         "runtime, runtime_classes, limits, pause_mode, pull_policy, build_context, stop_timeout, "
+         "extra_hosts, security, "
          "kwargs, on_shutdown "
          "and "
          "on_shutdown_scope\n"},

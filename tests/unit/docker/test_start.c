@@ -36,7 +36,7 @@ static void image_is_missing(void)
 static void pull_ends(const struct sbx_error *err)
 {
     assert_non_null(world.pull);
-    struct pull_wait wait = *world.pull;
+    struct image_waiter wait = *world.pull;
     free(world.pull);
     world.pull = NULL;
     wait.done(wait.arg, err);
@@ -590,10 +590,87 @@ static void test_start_again_that_cannot_look_is_left_to_the_host(void **state)
     assert_failed(SBX_ERR_UNAVAILABLE, SBX_CODE_BACKEND_REFUSED);
 }
 
+/* ---- an image that is made ---- */
+
+static void start_of_a_build(void)
+{
+    start_of("{\"id\":\"image:1\",\"build\":{\"base_image\":\"base:1\"}}", false);
+}
+
+static void test_image_of_a_build_comes_before_its_container(void **state)
+{
+    (void)state;
+    world.docker.options.pull_policy = PULL_ALWAYS; /* of the base image */
+    start_of_a_build();
+    assert_int_equal(world.calls_len, 0);
+    world.pull->progress(world.pull->arg, "building");
+    assert_int_equal(world.progresses, 1);
+    assert_int_equal(world.told_port, world.next_port - 1);
+    pull_ends(NULL);
+    create_succeeds();
+    assert_string_equal(world.created_of, "built:1");
+    answer(204, NULL);
+    look_finds(CONTAINER_RUNNING);
+    assert_succeeded();
+    assert_int_equal(world.builds, 1);
+    assert_int_equal(world.pulls, 0);
+}
+
+static void test_built_image_that_is_gone_is_made_once_more(void **state)
+{
+    (void)state;
+    start_of_a_build();
+    pull_ends(NULL);
+    image_is_missing();
+    pull_ends(NULL);
+    image_is_missing();
+    expect_cleaning(false);
+    assert_failed(SBX_ERR_NOT_FOUND, SBX_CODE_IMAGE_NOT_FOUND);
+    assert_int_equal(world.builds, 2);
+    assert_int_equal(world.pulls, 0);
+}
+
+static void test_failed_build_is_the_starts_failure(void **state)
+{
+    (void)state;
+    const struct sbx_error error = {.kind = SBX_ERR_REFUSED, .code = "BUILD_FAILED"};
+    start_of_a_build();
+    pull_ends(&error);
+    expect_cleaning(false);
+    assert_failed(SBX_ERR_REFUSED, "BUILD_FAILED");
+}
+
+static void test_cancelled_build_is_left(void **state)
+{
+    (void)state;
+    start_of_a_build();
+    start_cancel(&world.docker, OP);
+    assert_int_equal(world.builds_left, 1);
+    expect_cleaning(false);
+    assert_failed(SBX_ERR_CANCELLED, SBX_CODE_BACKEND_TIMEOUT);
+}
+
+static void test_build_without_progress_is_given_up(void **state)
+{
+    (void)state;
+    start_of_a_build();
+    world.now_ms += 120000;
+    time_comes();
+    assert_int_equal(world.builds_left, 1);
+    expect_cleaning(false);
+    assert_failed(SBX_ERR_TIMEOUT, SBX_CODE_BACKEND_TIMEOUT);
+    assert_non_null(strstr(world.error.message, "nothing came of the image built from 'base:1' for 120 s"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_start_creates_runs_and_looks),
+        CASE(test_image_of_a_build_comes_before_its_container),
+        CASE(test_built_image_that_is_gone_is_made_once_more),
+        CASE(test_failed_build_is_the_starts_failure),
+        CASE(test_cancelled_build_is_left),
+        CASE(test_build_without_progress_is_given_up),
         CASE(test_start_of_a_program_that_ends_at_once_succeeds),
         CASE(test_event_that_comes_after_the_look_has_one_more_follow),
         CASE(test_missing_image_is_pulled_once),
