@@ -40,6 +40,7 @@ struct asked {
     struct json_object *body;    /* owned */
     struct json_object *command; /* owned; an array, or NULL: none given */
     struct json_object *spec;    /* owned; the configured one of this image, or NULL */
+    bool specs_first;            /* own_command: ignore */
 };
 
 /* ---- members of the body ---- */
@@ -213,8 +214,10 @@ static struct json_object *environment_of(const struct asked *asked, bool isolat
         if (services[i].variable)
             text_put(env, services[i].variable, text_string(port));
     }
-    add_all(env, json_object_object_get(asked->spec, "initial_env"));
-    add_all(env, member(asked, "environment"));
+    struct json_object *specs = json_object_object_get(asked->spec, "initial_env");
+    struct json_object *requests = member(asked, "environment");
+    add_all(env, asked->specs_first ? requests : specs); /* the later one wins */
+    add_all(env, asked->specs_first ? specs : requests);
     return env;
 }
 
@@ -241,7 +244,7 @@ static struct json_object *spec_of(struct asked *asked, const char *image, bool 
 {
     static const char *const passed_on[] = {"runtime_class", "run_as_user", "run_as_group", "fs_group",
                                             "image_pull_policy"};
-    bool has_dir = take_text(asked, "working_dir", PATH_MAX_BYTES) != NULL;
+    bool has_dir = !asked->specs_first && take_text(asked, "working_dir", PATH_MAX_BYTES) != NULL;
     struct json_object *out = json_object_new_object(), *value;
     text_put(out, "id", text_string(image));
     text_put(out, "command", first_of(asked->command, json_object_object_get(asked->spec, "command")));
@@ -384,6 +387,7 @@ static void start(struct asked *asked, const char *image)
         rule = isolates || is_named(http_config(call->request), backend_name) ? OWN_COMMAND_USE
                                                                               : OWN_COMMAND_REFUSE;
     if (rule == OWN_COMMAND_IGNORE) {
+        asked->specs_first = true; /* the paths in a request are those of an image that is not here */
         json_object_put(asked->command);
         asked->command = NULL;
     } else if (rule == OWN_COMMAND_REFUSE && is_own_command(asked)) {

@@ -67,7 +67,7 @@ enum own_command {
     OWN_COMMAND_BACKEND, /* taken where the backend isolates, or is one of runtime_api.own_commands; else refused */
     OWN_COMMAND_USE,
     OWN_COMMAND_REFUSE,
-    OWN_COMMAND_IGNORE /* the spec's runs */
+    OWN_COMMAND_IGNORE /* the spec's runs; its working_dir and initial_env go before the request's */
 };
 
 struct config_spec {

@@ -217,10 +217,10 @@ static const struct key spec_keys[] = {
     {"own_command", &type_choice, .fallback = "backend", .choices = own_commands,
      FIELD(struct config_spec, own_command),
      .about =
-         "What becomes of the `command` of a request over the runtime API: it runs (`use`), the request is "
-         "refused, or it is ignored and this spec's runs, with the request's environment. `backend`: it "
-         "runs where the backend isolates its sandboxes or is one of `runtime_api.own_commands`, else it "
-         "is refused."},
+         "What becomes of the `command` of a request over the runtime API. `use`: it runs. `refuse`: the "
+         "request is refused. `ignore`: this spec's runs, in this spec's `working_dir`; where a variable of "
+         "the request is also in `initial_env`, this spec's counts. `backend`: as `use` where the backend "
+         "isolates its sandboxes or is one of `runtime_api.own_commands`, else as `refuse`."},
 };
 static const struct section spec_section = {
     .path = "specs[]",

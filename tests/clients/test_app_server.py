@@ -95,17 +95,44 @@ def test_whole_lives_in_containers(containers, program, llm, engine):
     wait_until(lambda: not containers.containers(), what="no containers")
 
 
-def test_a_folder_of_the_host_is_refused(make_daemon, program):
+@pytest.fixture
+def processes(make_daemon):
+    def start(**spec):
+        daemon = make_daemon()
+        daemon.config.update(specs=[agent_server_spec(SERVER_IMAGE, **spec)], runtime_api={
+            "enabled": True, "own_commands": ["local"]}, auth={"keys": [
+                {"user": user, "key": key} for user, key in KEYS.items()]})
+        daemon.local["startup_timeout"] = f"{120 * SLOWER}s"
+        daemon.write()
+        daemon.finish_headers = HEADERS["ann"]
+        return daemon.start()
+    return start
+
+
+def test_a_folder_of_the_host_is_refused(processes, program):
     """/workspace, where it begins its programs, would be one for the agents of all users of the host."""
-    daemon = make_daemon()
-    daemon.config.update(specs=[agent_server_spec(SERVER_IMAGE, own_command="ignore")], runtime_api={"enabled": True},
-                         auth={"keys": [{"user": user, "key": key} for user, key in KEYS.items()]})
-    daemon.write()
-    daemon.finish_headers = HEADERS["ann"]
-    daemon.start()
+    daemon = processes()
     anns = AppServer(program("app", IMAGE), daemon, "ann")
     with pytest.raises(Raised, match="SandboxError"):
         anns.service.start_sandbox()
     daemon.wait_log("working_dir.*/workspace.*shared_dirs")
     assert not daemon.leftovers()
     anns.session.close()
+
+
+def test_processes_of_two_users_keep_their_conversations_apart(processes, program, llm):
+    """The folders that it names are left out, and the spec's count."""
+    daemon = processes(own_command="ignore", initial_env={"OH_CONVERSATIONS_PATH": "workspace/conversations",
+                                                          "OH_BASH_EVENTS_DIR": "workspace/bash_events"})
+    app, sdk = program("app", IMAGE), program("sdk")
+    anns, bobs = (AppServer(app, daemon, user) for user in KEYS)
+    ann, bob = anns.start(), bobs.start()
+    workspace = sdk.new("openhands.sdk.Workspace", host=url_of(ann), api_key=ann["session_api_key"],
+                        working_dir="workspace/project")
+    conversation = Conversation(sdk, workspace, llm.url())
+    conversation.run("echo hello")
+    assert conversations_of(ann) == [conversation.id] and not conversations_of(bob)
+    for server, sandbox in (anns, ann), (bobs, bob):
+        assert server.service.delete_sandbox(sandbox["id"]) is True
+        server.session.close()
+    daemon.wait_clean()

@@ -326,6 +326,21 @@ def test_a_command_of_its_own_is_refused_where_nothing_isolates(off):
         wait_until(lambda path=path: len(daemon.get(path).text.splitlines()) >= 5, what="what it says at first")
 
 
+def test_what_names_paths_of_an_image_can_be_ignored(off):
+    """As clients send it that can't leave it out: the command, the folder, and the variables that go with them."""
+    off.config["specs"][0].update(own_command="ignore", working_dir="inside")
+    off.config["specs"][0]["initial_env"]["OF_BOTH"] = "of the spec"
+    off.write()
+    daemon = off.start()
+    start(daemon, "s", command="/no/such/agent-server --port 60000", working_dir="/no/such/folder",
+          environment={"OF_BOTH": "of the request", "OF_ONE": "of the request"})
+    runtime = wait_session(daemon, "s", "running")
+    for name, value in (("OF_BOTH", "of the spec"), ("OF_ONE", "of the request")):
+        with Client(runtime["url"].removeprefix("http://").replace("localhost", "127.0.0.1")) as agent:
+            assert agent.get(f"/env?name={name}").json()["value"] == value, name
+    assert (daemon.sandboxes / runtime["runtime_id"] / "inside").is_dir()
+
+
 def test_where_sandboxes_are_isolated_a_command_is_its_own(memory):
     assert start(memory.start(), command=["sh", "-c", "true"])["status"] in ("starting", "running")
 
