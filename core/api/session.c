@@ -17,17 +17,28 @@ void session_reply_invalid(struct call *call)
     session_reply_unauthorized(call, "Invalid session API key");
 }
 
-const struct sandbox *session_sandbox(struct call *call)
+static const struct sandbox *find(struct call *call,
+                                  const struct sandbox *(*get)(const struct table *, const char *))
 {
     const char *key = http_header(call->request, "X-Session-API-Key");
     if (!key || !*key) {
-        errors_reply_unauthorized(call, challenge, "X-Session-API-Key header is required");
+        session_reply_unauthorized(call, "X-Session-API-Key header is required");
         return NULL;
     }
-    const struct sandbox *sandbox = table_get_by_key(service_table(call->api->deps.service), key);
+    const struct sandbox *sandbox = get(service_table(call->api->deps.service), key);
     if (!sandbox)
         session_reply_invalid(call);
     return sandbox;
+}
+
+const struct sandbox *session_sandbox(struct call *call)
+{
+    return find(call, table_get_by_key);
+}
+
+const struct sandbox *session_reporter(struct call *call)
+{
+    return find(call, table_get_reporter);
 }
 
 /* A key that leaked is of no use once its sandbox was paused, or has ended. */

@@ -126,7 +126,7 @@ static size_t size_of_body(const struct http_request *request)
 /* NULL: it was answered. */
 static const struct sandbox *find_reporter(struct call *call)
 {
-    const struct sandbox *sandbox = session_sandbox(call);
+    const struct sandbox *sandbox = session_reporter(call);
     if (sandbox && call->id[0] && strcmp(call->id, sandbox->id) != 0) {
         session_reply_invalid(call);
         return NULL;

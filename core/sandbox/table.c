@@ -318,11 +318,17 @@ const struct sandbox *table_get_session(const struct table *table, const struct 
     return sandbox && may_see(viewer, sandbox) ? sandbox : NULL;
 }
 
-const struct sandbox *table_get_by_key(const struct table *table, const char *session_key)
+const struct sandbox *table_get_reporter(const struct table *table, const char *session_key)
 {
     char digest[BASE62_SIZE_32];
     digest_key(session_key, digest);
     const struct sandbox *sandbox = map_get(&table->by_key, digest);
+    return sandbox && (sandbox->in_order || sandbox->deleting) ? sandbox : NULL;
+}
+
+const struct sandbox *table_get_by_key(const struct table *table, const char *session_key)
+{
+    const struct sandbox *sandbox = table_get_reporter(table, session_key);
     return sandbox && sandbox->in_order ? sandbox : NULL;
 }
 

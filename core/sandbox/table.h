@@ -64,6 +64,8 @@ struct viewer {
 
 const struct sandbox *table_get(const struct table *table, const struct viewer *viewer, const char *id);
 const struct sandbox *table_get_by_key(const struct table *table, const char *session_key);
+/* The same, also while it is being deleted: an agent server reports its last events when it is told to end. */
+const struct sandbox *table_get_reporter(const struct table *table, const char *session_key);
 /* The viewer's own comes first, where they may see several. */
 const struct sandbox *table_get_session(const struct table *table, const struct viewer *viewer,
                                         const char *session_id);

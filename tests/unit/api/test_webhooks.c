@@ -48,6 +48,26 @@ static void a_report_needs_the_key_of_a_sandbox(void **state)
     assert_int_equal(world.report.opened, 0);
 }
 
+static void a_sandbox_that_is_being_deleted_reports_its_last_events_and_can_do_no_more(void **state)
+{
+    (void)state;
+    struct sandbox *sandbox = world_add("s1", NULL);
+    sandbox->deleting = true;
+    table_hide(&world.table, sandbox);
+    struct http_request request = {.headers = {{0}, {"Content-Length", "2"}}};
+    report(&request, dashed, "key-of-s1");
+    front_deliver_body(&request, "[]");
+    answer_report(NULL, &(struct mirror_outcome){0});
+    assert_int_equal(request.status, 200);
+    assert_string_equal(world.report.sandbox, "s1");
+    front_free(&request);
+
+    request = (struct http_request){.headers = {{"X-Session-API-Key", "key-of-s1"}}};
+    world_request(&request, "GET", "/api/v1/sandbox");
+    assert_int_equal(request.status, 401);
+    front_free(&request);
+}
+
 static void both_forms_reach_the_mirror_and_are_answered_when_it_is_on_disk(void **state)
 {
     (void)state;
@@ -211,6 +231,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_report_needs_the_key_of_a_sandbox),
+        TEST(a_sandbox_that_is_being_deleted_reports_its_last_events_and_can_do_no_more),
         TEST(both_forms_reach_the_mirror_and_are_answered_when_it_is_on_disk),
         TEST(any_status_may_report_since_agents_do_while_they_start),
         TEST(a_length_that_is_not_told_makes_room_for_the_most),
