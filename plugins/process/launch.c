@@ -283,7 +283,7 @@ static void fail(struct launching *job)
 {
     struct sandbox *sandbox = job->sandbox;
     struct request *request = sandbox->request;
-    job->host->log(job->backend->public, SBX_LOG_ERROR, sandbox->id, "could not be started: %s",
+    job->host->log(job->backend->public, SBX_LOG_WARN, sandbox->id, "could not be started: %s",
                    job->error.message);
     if (request) {
         request->failed = true;
