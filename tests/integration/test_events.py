@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from agents import Reporter
-from harness import free_port, wait_until
+from harness import AGENT, free_port, wait_until
 
 KEYS = {user: f"{user}-secret-key-00001" for user in ("ann", "bob", "ops")}
 ANN, BOB, OPS = ({"X-API-Key": KEYS[user]} for user in ("ann", "bob", "ops"))
@@ -128,7 +128,21 @@ def test_only_the_sandboxs_own_key_is_taken(daemon):
     daemon.act("pause", one["id"])
     ok(Reporter(daemon, one).events(conversation, array([event(1)])))  # what it still had to say
     daemon.remove_sandbox(one["id"])
-    assert Reporter(daemon, one).events(conversation, "[]").status == 401
+    wait_until(lambda: Reporter(daemon, one).events(conversation, "[]").status == 401, what="its key is good for nothing")
+
+
+def test_last_events_are_taken_while_a_sandbox_is_being_deleted(daemon):
+    """As agent servers send them when they are told to end; this one takes its time for that."""
+    daemon.add_spec("deaf", command=[str(AGENT), "--ignore-term", "--port", "{port}"])
+    daemon.write()
+    daemon.reload()
+    sandbox = daemon.start_sandbox("deaf")
+    conversation = uuid.uuid4().hex
+    daemon.remove_sandbox(sandbox["id"])
+    ok(Reporter(daemon, sandbox).events(conversation, array([event(1)])))
+    assert daemon.get("/api/v1/sandbox", headers={"X-Session-API-Key": sandbox["session_api_key"]}).status == 401
+    assert len(all_events(daemon, f"conversation_id__eq={conversation}")) == 1
+    wait_until(lambda: Reporter(daemon, sandbox).events(conversation, "[]").status == 401, what="the end of its program")
     assert len(all_events(daemon)) == 1  # stays until its retention is over
 
 
