@@ -205,11 +205,11 @@ static const char *log_text(void)
     return text;
 }
 
-/* Waits until the log has this text, as the supervisor tells of more output. */
+/* Waits until the log has this text, as the supervisor tells of more output than was looked at. */
 static void wait_log(const char *text)
 {
-    while (!strstr(log_text(), text))
-        assert_int_equal(answer(WIRE_OUTPUT, strlen(log_text())), 0);
+    for (const char *log; !strstr(log = log_text(), text);)
+        assert_int_equal(answer(WIRE_OUTPUT, strlen(log)), 0);
 }
 
 /* Its state, as in /proc/PID/stat; 0: it is gone. */
@@ -316,9 +316,10 @@ static void ending_is_gentle_first(void **state)
 }
 
 /* A shell that saw the stop of its command would go on behind it, and print FAILED. The many processes between the two
- * give the shell time to see it. The command ends when it is told to. */
+ * give the shell time to see it. The command ends when it is told to, the program only when it is ended. */
 #define CROWD "mkfifo go; for i in $(seq 150); do sleep 1000 & done; "
-#define COMMAND "sh -c \"echo be\\\"\\\"gun; exec cat go\" && echo O\"\"K || echo F\"\"AILED rc=$?"
+#define COMMAND                                                                                              \
+    "sh -c \"echo be\\\"\\\"gun; exec cat go\" && echo O\"\"K || echo F\"\"AILED rc=$?; sleep 1000"
 
 static void pause_amid_a_command(const char *const *arguments)
 {
@@ -529,6 +530,7 @@ static void a_killed_supervisor_ends_its_program(void **state)
 {
     (void)state;
     launch_shell("echo up; exec sleep 1000", usual);
+    wait_phase(WIRE_RUNNING); /* it has the pid, too */
     wait_log("up");
     pid_t agent = run.last.agent;
     kill(run.pid, SIGKILL);
