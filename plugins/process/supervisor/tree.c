@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,9 +229,24 @@ static enum motion look_at(pid_t pid)
 /* By index in `list`: what the last look of this round found. */
 static unsigned char motions[TREE_MAX];
 
+/* Waiting counts by what was slept, so that a busy machine gives a tree its time; and by the clock, since looking at
+ * many that fork as fast as they can takes longer than any sleep. */
 struct patience {
     unsigned waited_us, max_us;
+    uint64_t end_ms;
 };
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool is_over(const struct patience *patience)
+{
+    return patience->waited_us >= patience->max_us || now_ms() >= patience->end_ms;
+}
 
 static void pause_us(struct patience *patience, unsigned us)
 {
@@ -244,8 +260,9 @@ static enum motion settle(size_t index, struct patience *patience)
     enum { STEP_US = 50, STEPS = 40 };
     for (unsigned step = 0; motions[index] == MOVES && step < STEPS; step++) {
         motions[index] = (unsigned char)look_at(list[index]);
-        if (motions[index] == MOVES && patience->waited_us < patience->max_us)
-            pause_us(patience, STEP_US);
+        if (motions[index] != MOVES || is_over(patience))
+            break;
+        pause_us(patience, STEP_US);
     }
     return (enum motion)motions[index];
 }
@@ -272,13 +289,16 @@ static bool stop_one(pid_t pid, struct patience *patience)
 int tree_stop(unsigned timeout_ms)
 {
     enum { ROUND_US = 500, SLEEPERS_MS = 20 };
-    struct patience patience = {.max_us = timeout_ms * 1000};
+    struct patience patience = {.max_us = timeout_ms * 1000, .end_ms = now_ms() + 2 * timeout_ms};
     unsigned quiet = 0;
     for (;;) {
         tree_list(NULL);
         bool sleeping = false, moving = false;
-        for (size_t i = 0; i < list_len; i++)
+        for (size_t i = 0; i < list_len; i++) {
             moving |= !stop_one(order[i], &patience);
+            if (now_ms() >= patience.end_ms)
+                return ETIMEDOUT;
+        }
         for (size_t i = 0; i < list_len; i++) {
             enum motion motion = motions[i] == STILL ? STILL : look_at(list[i]);
             sleeping |= motion == SLEEPS;
@@ -291,14 +311,17 @@ int tree_stop(unsigned timeout_ms)
             return list_len < TREE_MAX ? 0 : ENOBUFS;
         if (still)
             continue;
-        if (patience.waited_us >= patience.max_us)
+        if (is_over(&patience))
             return ETIMEDOUT;
         pause_us(&patience, ROUND_US);
     }
 }
 
+/* A signal that waits for a process keeps it from forking, whether it has seen it yet or not. So two rounds of SIGSTOP,
+ * in no order that anybody could mind, leave little that could fork away from the SIGKILL. */
 void tree_kill(void)
 {
-    (void)tree_stop(20);
+    tree_signal(SIGSTOP);
+    tree_signal(SIGSTOP);
     tree_signal(SIGKILL);
 }
