@@ -30,9 +30,16 @@ struct inspection {
     char program[256]; /* the first word of its command */
 };
 
-/* The supervisor was killed, or never ran: ends what may be left, and records that as the end, so that it is
- * done once. */
-static void clean_up(struct inspection *job)
+/* Whether the supervisor saw the end of the program, and the end of all that it left behind. */
+static bool has_end(struct inspection *job, uint64_t incarnation, bool *seen)
+{
+    *seen = control_dir_read_exit(job->dir, incarnation, &job->exit);
+    return *seen && !(job->exit.flags & WIRE_LEFT);
+}
+
+/* The supervisor was killed, or never ran: ends what may be left, and records that as the end, or that nothing is left
+ * behind the end that it saw, so that it is done once. */
+static void clean_up(struct inspection *job, bool seen)
 {
     struct limits_groups *groups = malloc(sizeof *groups);
     if (!groups)
@@ -44,14 +51,16 @@ static void clean_up(struct inspection *job)
     for (uint32_t i = 0; i < groups->count; i++)
         (void)cgroup_remove(groups->dirs[i], 1000);
     free(groups);
-    job->exit = (struct wire_status){
-        .size = sizeof job->exit,
-        .version = WIRE_VERSION,
-        .phase = WIRE_EXITED,
-        .flags = WIRE_SUPERVISOR_LOST,
-        .exit_code = -1,
-        .incarnation = (uint64_t)record_integer(&job->record, "incarnation"),
-    };
+    if (!seen)
+        job->exit = (struct wire_status){
+            .size = sizeof job->exit,
+            .version = WIRE_VERSION,
+            .phase = WIRE_EXITED,
+            .flags = WIRE_SUPERVISOR_LOST,
+            .exit_code = -1,
+            .incarnation = (uint64_t)record_integer(&job->record, "incarnation"),
+        };
+    job->exit.flags &= ~(uint32_t)WIRE_LEFT;
     job->swept = !job->sweep_failed;
     if (job->swept)
         (void)control_dir_write_exit(job->dir, &job->exit);
@@ -73,12 +82,13 @@ static void inspect_run(void *arg)
         return;
     }
     uint64_t incarnation = job->exists ? (uint64_t)record_integer(&job->record, "incarnation") : 0;
-    if (job->exists && !job->locked && !control_dir_read_exit(job->dir, incarnation, &job->exit)) {
+    bool seen = false;
+    if (job->exists && !job->locked && !has_end(job, incarnation, &seen)) {
         /* Held through the cleaning, so that no launch of another instance comes in between. */
         int lock = control_dir_lock(job->dir);
         job->locked = lock < 0;
-        if (lock >= 0 && !control_dir_read_exit(job->dir, incarnation, &job->exit))
-            clean_up(job);
+        if (lock >= 0 && !has_end(job, incarnation, &seen))
+            clean_up(job, seen);
         if (lock >= 0)
             close(lock);
     }

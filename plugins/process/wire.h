@@ -101,7 +101,8 @@ enum wire_status_flags {
     WIRE_OUT_OF_MEMORY = 8,    /* killed at its memory limit */
     WIRE_CONFIRMED = 16,       /* its port was confirmed in this run */
     WIRE_SUPERVISOR_LOST = 32, /* written by the plugin: the supervisor was killed, the exit is not known */
-    WIRE_HALTED = 64           /* WIRE_FROZEN, since a signal from outside stopped its program */
+    WIRE_HALTED = 64,          /* WIRE_FROZEN, since a signal from outside stopped its program */
+    WIRE_LEFT = 128            /* of a recorded exit: the rest of its tree has not ended yet */
 };
 
 /* What a launch that failed was about to do. */

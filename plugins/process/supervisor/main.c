@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -97,11 +98,21 @@ static int reserve_exit(struct supervisor *self)
     return write(self->exit, &self->status, sizeof self->status) == (ssize_t)sizeof self->status ? 0 : -1;
 }
 
-/* Whole or not at all, so that a reader never sees half of it. */
+/* Whole or not at all, so that a reader never sees half of it. Until the rest of the tree has ended, too, it says so:
+ * if this process does not live to see that, somebody else has to care for it. */
 static void record_exit(const struct supervisor *self)
 {
     if (pwrite(self->exit, &self->status, sizeof self->status, 0) == (ssize_t)sizeof self->status)
         (void)rename(WIRE_EXIT_NAME ".new", WIRE_EXIT_NAME);
+}
+
+/* Should that fail, somebody looks for a rest, and finds none. */
+static void record_end(struct supervisor *self)
+{
+    uint32_t flags = self->status.flags & ~(uint32_t)WIRE_LEFT;
+    if (pwrite(self->exit, &flags, sizeof flags, offsetof(struct wire_status, flags)) ==
+        (ssize_t)sizeof flags)
+        self->status.flags = flags;
 }
 
 static void sync_exit(void)
@@ -266,6 +277,7 @@ static void agent_exited(struct supervisor *self, const siginfo_t *info)
         status->flags |= WIRE_FOREIGN_PORT;
     output_drain(&self->output, PIPE_MAX);
     status->output = self->output.position;
+    status->flags |= WIRE_LEFT;
     record_exit(self);
     push(self);
 }
@@ -411,6 +423,8 @@ int main(int argc, char **argv)
     output_drain(&self.output, PIPE_MAX);
     for (uint32_t i = 0; i < self.launch.head.cgroups; i++)
         (void)cgroup_remove(self.launch.cgroups[i], CGROUP_REMOVE_MS);
+    if (self.gone && self.status.phase == WIRE_EXITED)
+        record_end(&self);
     /* Whoever waits for the end need not wait for the disk too. */
     close(WIRE_FD_LOCK);
     close(WIRE_FD_PORT);

@@ -296,6 +296,28 @@ static void a_killed_supervisor_takes_its_tree_with_it(void **state)
     remove_and_check("headless");
 }
 
+static void a_supervisor_that_is_killed_amid_the_end_takes_the_rest_with_it(void **state)
+{
+    (void)state;
+    world_reload(&world, "\"stop_timeout\": \"100s\"");
+    assert_true(world_start_command(
+        &world, "rest", "[\"/bin/sh\", \"-c\", \"(trap '' TERM; echo up; sleep 1000) & sleep 0.1; exit 3\"]",
+        false));
+    RUN_UNTIL(world.harness, world_state(&world, "rest") == ENDED);
+    pid_t pids[4];
+    assert_true(world_processes(&world, "rest", pids, 4) > 0);
+    assert_int_equal(kill(world_supervisor(&world, "rest"), SIGKILL), 0);
+    RUN_UNTIL(world.harness, world_processes(&world, "rest", pids, 4) == 0);
+
+    /* It is known how the program itself ended. */
+    world_close(&world);
+    world_reopen(&world, "");
+    assert_true(world_list(&world));
+    assert_int_equal(world_state(&world, "rest"), ENDED);
+    assert_null(strstr(world_report(&world, "rest"), "its supervisor was killed"));
+    remove_and_check("rest");
+}
+
 static void a_stuck_supervisor_does_not_prevent_removal(void **state)
 {
     (void)state;
@@ -625,6 +647,7 @@ int main(void)
         TEST(an_exit_by_itself_ends_the_rest_of_the_tree),
         TEST(what_does_not_exist_is_not_found_and_removing_it_succeeds),
         TEST(a_killed_supervisor_takes_its_tree_with_it),
+        TEST(a_supervisor_that_is_killed_amid_the_end_takes_the_rest_with_it),
         TEST(a_stuck_supervisor_does_not_prevent_removal),
         TEST(a_new_instance_finds_all_sandboxes_as_they_are),
         TEST(an_exit_while_no_daemon_runs_is_known_afterwards),
