@@ -92,15 +92,18 @@ int cgroup_freeze(const char *dir, unsigned version, bool freeze, unsigned timeo
         if (frozen == (freeze ? 1 : 0))
             return 0;
         if (frozen < 0)
-            return -1;
-        if (waited_us >= (long)timeout_ms * 1000)
             break;
+        if (waited_us >= (long)timeout_ms * 1000) {
+            errno = ETIMEDOUT;
+            break;
+        }
         pause_us(step);
         waited_us += step;
     }
-    if (freeze)
+    int error = errno;
+    if (freeze) /* who takes another way then must not be met by half a freeze */
         (void)write_freeze(dir, version, false);
-    errno = ETIMEDOUT;
+    errno = error;
     return -1;
 }
 

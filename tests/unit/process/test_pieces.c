@@ -541,6 +541,20 @@ static void a_sweep_ends_what_has_the_mark_and_nothing_else(void **state)
     }
 }
 
+static void a_freeze_that_can_not_be_watched_is_undone(void **state)
+{
+    (void)state;
+    char path[300], text[8] = "";
+    snprintf(path, sizeof path, "%s/cgroup.freeze", root);
+    write_file(path, "");
+    assert_int_equal(cgroup_freeze(root, 2, true, 10), -1); /* there is no cgroup.events */
+    assert_int_equal(errno, ENOENT);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, text, sizeof text - 1), 1);
+    close(fd);
+    assert_string_equal(text, "0");
+}
+
 static void control_groups_are_found_from_the_mounts(void **state)
 {
     (void)state;
@@ -590,6 +604,7 @@ int main(void)
         TEST(a_log_is_read_by_position_across_its_files),
         TEST(what_a_crash_left_half_made_is_cleaned_up_and_nothing_else),
         TEST(a_sweep_ends_what_has_the_mark_and_nothing_else),
+        TEST(a_freeze_that_can_not_be_watched_is_undone),
         TEST(control_groups_are_found_from_the_mounts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
