@@ -76,10 +76,11 @@ bool control_dir_read_exit(int dir, uint64_t incarnation, struct wire_status *ex
     int fd = openat(dir, WIRE_EXIT_NAME, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return false;
+    *exit = (struct wire_status){0};
     ssize_t len = read(fd, exit, sizeof *exit);
     close(fd);
-    return len == (ssize_t)sizeof *exit && exit->size >= sizeof *exit && exit->incarnation == incarnation &&
-           (exit->phase == WIRE_EXITED || exit->phase == WIRE_FAILED);
+    return len >= (ssize_t)WIRE_STATUS_LEAST && exit->size >= WIRE_STATUS_LEAST &&
+           exit->incarnation == incarnation && (exit->phase == WIRE_EXITED || exit->phase == WIRE_FAILED);
 }
 
 int control_dir_write_exit(int dir, const struct wire_status *exit)

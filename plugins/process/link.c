@@ -19,7 +19,7 @@ static void readable(int fd, uint32_t events, void *arg)
     ssize_t len = recv(fd, &status, sizeof status, MSG_DONTWAIT);
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (len < (ssize_t)sizeof status || status.size < sizeof status) {
+    if (len < (ssize_t)WIRE_STATUS_LEAST || status.size < WIRE_STATUS_LEAST) {
         link_close(sandbox);
         sandbox_lost(sandbox);
     } else {

@@ -11,6 +11,7 @@
 #ifndef PROCESS_WIRE_H
 #define PROCESS_WIRE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define WIRE_SOCKET_NAME "control"
@@ -132,7 +133,10 @@ struct wire_status {
     int32_t error;       /* WIRE_FAILED: errno */
     uint64_t incarnation;
     uint64_t output;                        /* position after the last byte of output */
-    uint64_t control_device, control_inode; /* the identity of its control directory */
+    uint64_t control_device, control_inode; /* the identity of its control directory; older ones end before */
 };
+
+/* What each status has, whichever build it is of. What an older one lacks is read as 0. */
+#define WIRE_STATUS_LEAST offsetof(struct wire_status, control_device)
 
 #endif

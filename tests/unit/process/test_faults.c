@@ -1,5 +1,6 @@
 /* test_faults.c: the process plugin where the machine or its own helpers fail it: a supervisor that never speaks, a
  * disk that is full, a mount in the way. */
+#include "wire.h"
 #include "world.h"
 
 #include "base/clock.h"
@@ -11,7 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { RUNNING = SBX_STATE_RUNNING, ENDED = SBX_STATE_ENDED };
@@ -134,6 +139,62 @@ static void a_pause_that_comes_when_the_program_has_ended_says_so(void **state)
     RUN_UNTIL(world.harness, over);
     assert_string_equal(last_error.code, "NOT_RUNNING");
     assert_true(world_act(&world, BACKEND_REMOVE, "late"));
+}
+
+/* In the place of a supervisor whose statuses end where those of older builds do. */
+static _Noreturn void be_older(const char *control_dir, uint64_t incarnation)
+{
+    struct wire_status status = {.size = WIRE_STATUS_LEAST,
+                                 .version = WIRE_VERSION,
+                                 .phase = WIRE_RUNNING,
+                                 .supervisor = getpid(),
+                                 .exit_code = -1,
+                                 .incarnation = incarnation};
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = WIRE_SOCKET_NAME};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (chdir(control_dir) != 0 || fcntl(open(WIRE_LOCK_NAME, O_RDWR), F_OFD_SETLK, &whole) != 0 ||
+        unlink(WIRE_SOCKET_NAME) != 0 ||
+        bind(listener, (const struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 8) != 0)
+        _exit(1);
+    for (;;) {
+        int peer = accept(listener, NULL, NULL);
+        if (send(peer, &status, WIRE_STATUS_LEAST, MSG_NOSIGNAL) < 0)
+            _exit(1);
+    }
+}
+
+static void a_supervisor_of_an_older_build_is_understood(void **state)
+{
+    (void)state;
+    assert_true(world_start(&world, "old", ""));
+    char path[300], text[4096] = "";
+    snprintf(path, sizeof path, "%s/%s/record", world.state, world_id(&world, "old"));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(read(fd, text, sizeof text - 1) > 0);
+    close(fd);
+    const char *at = strstr(text, "\"incarnation\":");
+    assert_non_null(at);
+    uint64_t incarnation = strtoull(at + strlen("\"incarnation\":"), NULL, 10), until = clock_ms() + 20000;
+    pid_t supervisor = world_supervisor(&world, "old");
+    world_close(&world);
+    assert_int_equal(kill(supervisor, SIGKILL), 0);
+    while (world_supervisor(&world, "old") != 0)
+        assert_true(clock_ms() < until);
+    *strrchr(path, '/') = '\0';
+    fflush(stdout);
+    pid_t older = fork();
+    if (older == 0)
+        be_older(path, incarnation);
+
+    world_reopen(&world, "\"stop_timeout\": \"1s\"");
+    assert_true(world_list(&world));
+    assert_int_equal(world_state(&world, "old"), RUNNING);
+    assert_int_equal(kill(older, SIGKILL), 0);
+    assert_int_equal(waitpid(older, NULL, 0), older);
+    assert_true(world_act(&world, BACKEND_REMOVE, "old"));
+    RUN_UNTIL(world.harness, world_clean(&world, "old"));
 }
 
 /* ---- listings -------------------------------------------------------------------------------- */
@@ -269,6 +330,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_start_whose_supervisor_never_speaks_can_be_cancelled),
+        TEST(a_supervisor_of_an_older_build_is_understood),
         TEST(a_pause_that_comes_when_the_program_has_ended_says_so),
         TEST(a_listing_that_a_reload_cuts_off_fails_as_unavailable),
         TEST(a_listing_names_also_what_ends_while_it_lasts),

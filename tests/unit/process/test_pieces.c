@@ -555,6 +555,21 @@ static void a_freeze_that_can_not_be_watched_is_undone(void **state)
     assert_string_equal(text, "0");
 }
 
+static void an_exit_of_an_older_build_is_read(void **state)
+{
+    (void)state;
+    struct wire_status status = {
+        .size = WIRE_STATUS_LEAST, .phase = WIRE_EXITED, .exit_code = 4, .incarnation = 7};
+    char path[300];
+    snprintf(path, sizeof path, "%s/" WIRE_EXIT_NAME, root);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, &status, WIRE_STATUS_LEAST), (ssize_t)WIRE_STATUS_LEAST);
+    close(fd);
+    assert_true(control_dir_read_exit(root_dir, 7, &status));
+    assert_int_equal(status.exit_code, 4);
+    assert_int_equal(status.control_inode, 0);
+}
+
 static void control_groups_are_found_from_the_mounts(void **state)
 {
     (void)state;
@@ -605,6 +620,7 @@ int main(void)
         TEST(what_a_crash_left_half_made_is_cleaned_up_and_nothing_else),
         TEST(a_sweep_ends_what_has_the_mark_and_nothing_else),
         TEST(a_freeze_that_can_not_be_watched_is_undone),
+        TEST(an_exit_of_an_older_build_is_read),
         TEST(control_groups_are_found_from_the_mounts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
