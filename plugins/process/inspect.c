@@ -37,8 +37,8 @@ static bool has_end(struct inspection *job, uint64_t incarnation, bool *seen)
     return *seen && !(job->exit.flags & WIRE_LEFT);
 }
 
-/* The supervisor was killed, or never ran: ends what may be left, and records that as the end, or that nothing is left
- * behind the end that it saw, so that it is done once. */
+/* The supervisor was killed, or never ran: ends what may be left, and records that as the end, or
+ * that nothing is left behind the end that it saw, so that it is done once. */
 static void clean_up(struct inspection *job, bool seen)
 {
     struct limits_groups *groups = malloc(sizeof *groups);

@@ -98,8 +98,8 @@ static int reserve_exit(struct supervisor *self)
     return write(self->exit, &self->status, sizeof self->status) == (ssize_t)sizeof self->status ? 0 : -1;
 }
 
-/* Whole or not at all, so that a reader never sees half of it. Until the rest of the tree has ended, too, it says so:
- * if this process does not live to see that, somebody else has to care for it. */
+/* Whole or not at all, so that a reader never sees half of it. Until the rest of the tree has ended,
+ * too, it says so: if this process does not live to see that, somebody else has to care for it. */
 static void record_exit(const struct supervisor *self)
 {
     if (pwrite(self->exit, &self->status, sizeof self->status, 0) == (ssize_t)sizeof self->status)

@@ -229,8 +229,8 @@ static enum motion look_at(pid_t pid)
 /* By index in `list`: what the last look of this round found. */
 static unsigned char motions[TREE_MAX];
 
-/* Waiting counts by what was slept, so that a busy machine gives a tree its time; and by the clock, since looking at
- * many that fork as fast as they can takes longer than any sleep. */
+/* Waiting counts by what was slept, so that a busy machine gives a tree its time; and by the clock,
+ * since looking at many that fork as fast as they can takes longer than any sleep. */
 struct patience {
     unsigned waited_us, max_us;
     uint64_t end_ms;
@@ -317,8 +317,9 @@ int tree_stop(unsigned timeout_ms)
     }
 }
 
-/* A signal that waits for a process keeps it from forking, whether it has seen it yet or not. So two rounds of SIGSTOP,
- * in no order that anybody could mind, leave little that could fork away from the SIGKILL. */
+/* A signal that waits for a process keeps it from forking, whether it has seen it yet or not. So two
+ * rounds of SIGSTOP, in no order that anybody could mind, leave little that could fork away from the
+ * SIGKILL. */
 void tree_kill(void)
 {
     tree_signal(SIGSTOP);

@@ -21,14 +21,15 @@ size_t tree_list(const pid_t **pids);
  * and checked by its parent before the signal is sent. */
 void tree_signal(int signal);
 
-/* SIGSTOP to all, in rounds, until none is found that still moves; at most `timeout_ms` of waiting, and twice that by the
- * clock. 0, or an errno. A parent stands still before its children are told, so that no shell sees its command stop. */
+/* SIGSTOP to all, in rounds, until none is found that still moves; at most `timeout_ms` of waiting,
+ * and twice that by the clock. 0, or an errno. A parent stands still before its children are told, so
+ * that no shell sees its command stop. */
 int tree_stop(unsigned timeout_ms);
 /* SIGCONT to all, the deepest first, so that no shell finds its command stopped when it goes on itself. */
 void tree_continue(void);
 
-/* SIGKILL to all, which are told to stop first so that few fork away meanwhile. The caller waits for them, and calls
- * again while there are any. */
+/* SIGKILL to all, which are told to stop first so that few fork away meanwhile. The caller waits for
+ * them, and calls again while there are any. */
 void tree_kill(void);
 
 #endif

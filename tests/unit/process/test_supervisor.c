@@ -315,8 +315,9 @@ static void ending_is_gentle_first(void **state)
     assert_int_equal(run.last.exit_code, 5);
 }
 
-/* A shell that saw the stop of its command would go on behind it, and print FAILED. The many processes between the two
- * give the shell time to see it. The command ends when it is told to, the program only when it is ended. */
+/* A shell that saw the stop of its command would go on behind it, and print FAILED. The many processes
+ * between the two give the shell time to see it. The command ends when it is told to, the program
+ * only when it is ended. */
 #define CROWD "mkfifo go; for i in $(seq 150); do sleep 1000 & done; "
 #define COMMAND                                                                                              \
     "sh -c \"echo be\\\"\\\"gun; exec cat go\" && echo O\"\"K || echo F\"\"AILED rc=$?; sleep 1000"
@@ -395,8 +396,8 @@ static void wait_halted(bool halted)
            (run.last.flags & WIRE_HALTED) != (halted ? WIRE_HALTED : 0u));
 }
 
-/* The program forks no more once it is up: in vfork(2) it would wait for its child, and no signal would be seen to stop
- * it, nor to set it free. */
+/* The program forks no more once it is up: in vfork(2) it would wait for its child, and no signal
+ * would be seen to stop it, nor to set it free. */
 static void a_stop_from_outside_is_told_and_so_is_its_end(void **state)
 {
     (void)state;

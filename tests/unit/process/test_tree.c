@@ -1,4 +1,5 @@
-/* test_tree.c: how the supervisor's tree is stopped, with a clock that the test turns. The tree is this process's. */
+/* test_tree.c: how the supervisor's tree is stopped, with a clock that the test turns. The tree is
+ * this process's. */
 #include "supervisor/tree.h"
 
 #include <errno.h>
