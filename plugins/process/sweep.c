@@ -51,7 +51,7 @@ static bool has_marks(int fd, const struct mark *wanted)
 }
 
 /* The pidfd comes first: if the pid is used anew meanwhile, it points to a process that is gone. */
-static bool kill_if_marked(const char *name, const struct mark *marks)
+static bool signal_if_marked(const char *name, const struct mark *marks, int signal)
 {
     pid_t pid = (pid_t)strtol(name, NULL, 10);
     int process = pid > 0 && pid != getpid() ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
@@ -60,12 +60,26 @@ static bool kill_if_marked(const char *name, const struct mark *marks)
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
     int environment = open(path, O_RDONLY | O_CLOEXEC);
-    bool killed = environment >= 0 && has_marks(environment, marks) &&
-                  syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) == 0;
+    bool signalled = environment >= 0 && has_marks(environment, marks) &&
+                     syscall(SYS_pidfd_send_signal, process, signal, NULL, 0) == 0;
     if (environment >= 0)
         close(environment);
     close(process);
-    return killed;
+    return signalled;
+}
+
+/* 1: there were some; 0: none; -1 with errno. */
+static int signal_all(const struct mark *marks, int signal)
+{
+    DIR *processes = opendir("/proc");
+    if (!processes)
+        return -1;
+    bool any = false;
+    for (const struct dirent *entry; (entry = readdir(processes));)
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+            any |= signal_if_marked(entry->d_name, marks, signal);
+    closedir(processes);
+    return any;
 }
 
 static void set_mark(struct mark *mark, const char *name, const char *value)
@@ -80,15 +94,14 @@ int sweep_processes(const char *sandbox_id, const char *owner, struct sbx_error 
     set_mark(&marks[0], "SANDBOX_ID", sandbox_id);
     set_mark(&marks[1], OWNER_VARIABLE, owner);
     for (unsigned round = 0; round < 1000; round++) {
-        DIR *processes = opendir("/proc");
-        if (!processes)
+        /* Stopped first, twice: who is to stop forks no more, and who stands still leaves no room for
+         * others under a limit. */
+        int any = signal_all(marks, SIGSTOP);
+        if (any > 0 && (any = signal_all(marks, SIGSTOP)) >= 0)
+            any = signal_all(marks, SIGKILL);
+        if (any < 0)
             return failure_errno(err, errno, "/proc can't be read");
-        bool any = false;
-        for (const struct dirent *entry; (entry = readdir(processes));)
-            if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
-                any |= kill_if_marked(entry->d_name, marks);
-        closedir(processes);
-        if (!any)
+        if (any == 0)
             return 0;
         /* Young ones may have been forked while we looked; old ones take a moment to be gone. */
         nanosleep(&(struct timespec){.tv_nsec = round < 20 ? 1000000 : 5000000}, NULL);

@@ -27,9 +27,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -541,6 +543,44 @@ static void a_sweep_ends_what_has_the_mark_and_nothing_else(void **state)
     }
 }
 
+/* As many as its limit allows, each of which makes up for those that end. Not for long, whatever happens. */
+static _Noreturn void be_many(void)
+{
+    time_t end = time(NULL) + 30;
+    while (time(NULL) < end)
+        if (fork() < 0)
+            usleep(100);
+    _exit(0);
+}
+
+static void a_sweep_ends_what_forks_as_fast_as_it_can(void **state)
+{
+    (void)state;
+    enum { MANY = 40, NOBODY = 54321 };
+    if (geteuid() != 0)
+        skip();
+    int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char *const arguments[] = {TEXT("many"), TEXT("many"), NULL};
+        char *const environment[] = {TEXT("SANDBOX_ID=sweep-many"), TEXT("SANDBOX_CONTROL=7:9"), NULL};
+        if (setrlimit(RLIMIT_NPROC, &(struct rlimit){MANY, MANY}) != 0 || setgid(NOBODY) != 0 ||
+            setuid(NOBODY) != 0)
+            _exit(1);
+        fexecve(self, arguments, environment);
+        _exit(1);
+    }
+    close(self);
+    usleep(300000);
+    struct sbx_error error;
+    int result = sweep_processes("sweep-many", "7:9", &error);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(result, 0);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 static void a_freeze_that_can_not_be_watched_is_undone(void **state)
 {
     (void)state;
@@ -598,8 +638,10 @@ static void control_groups_are_found_from_the_mounts(void **state)
     free(limits);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "many") == 0)
+        be_many();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_tree_is_removed_and_links_out_of_it_are_not_followed),
@@ -619,6 +661,7 @@ int main(void)
         TEST(a_log_is_read_by_position_across_its_files),
         TEST(what_a_crash_left_half_made_is_cleaned_up_and_nothing_else),
         TEST(a_sweep_ends_what_has_the_mark_and_nothing_else),
+        TEST(a_sweep_ends_what_forks_as_fast_as_it_can),
         TEST(a_freeze_that_can_not_be_watched_is_undone),
         TEST(an_exit_of_an_older_build_is_read),
         TEST(control_groups_are_found_from_the_mounts),
