@@ -289,7 +289,7 @@ static bool stop_one(pid_t pid, struct patience *patience)
 int tree_stop(unsigned timeout_ms)
 {
     enum { ROUND_US = 500, SLEEPERS_MS = 20 };
-    struct patience patience = {.max_us = timeout_ms * 1000, .end_ms = now_ms() + 2 * timeout_ms};
+    struct patience patience = {.max_us = timeout_ms * 1000, .end_ms = now_ms() + 5 * (uint64_t)timeout_ms};
     unsigned quiet = 0;
     for (;;) {
         tree_list(NULL);

@@ -22,8 +22,8 @@ size_t tree_list(const pid_t **pids);
 void tree_signal(int signal);
 
 /* SIGSTOP to all, in rounds, until none is found that still moves; at most `timeout_ms` of waiting,
- * and twice that by the clock. 0, or an errno. A parent stands still before its children are told, so
- * that no shell sees its command stop. */
+ * and five times that by the clock. 0, or an errno. A parent stands still before its children are
+ * told, so that no shell sees its command stop. */
 int tree_stop(unsigned timeout_ms);
 /* SIGCONT to all, the deepest first, so that no shell finds its command stopped when it goes on itself. */
 void tree_continue(void);

@@ -543,7 +543,8 @@ static void a_sweep_ends_what_has_the_mark_and_nothing_else(void **state)
     }
 }
 
-/* As many as its limit allows, each of which makes up for those that end. Not for long, whatever happens. */
+/* As many as its limit allows, each of which makes up for those that end. Not for long, whatever
+ * happens. */
 static _Noreturn void be_many(void)
 {
     time_t end = time(NULL) + 30;

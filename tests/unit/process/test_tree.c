@@ -75,7 +75,7 @@ static void a_tree_whose_looks_take_long_is_given_up_in_time(void **state)
     each_look_ms = 1500;
     uint64_t began_ms = clock_ms;
     assert_int_equal(tree_stop(2000), ETIMEDOUT);
-    assert_in_range(clock_ms - began_ms, 4000, 7000);
+    assert_in_range(clock_ms - began_ms, 10000, 13000);
 }
 
 int main(void)
