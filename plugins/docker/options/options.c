@@ -297,9 +297,10 @@ static void read_choices(struct options_reader *reader, const sbx_json *root)
     options->on_shutdown = (enum sbx_on_shutdown)option_choice(
         base, "on_shutdown", option_given(base, root, "on_shutdown"), shutdowns, SBX_SHUTDOWN_KEEP);
     const sbx_json *scope = option_given(base, root, "on_shutdown_scope");
+    unsigned before = base->errors;
     options->shutdown_scope =
         (enum sbx_shutdown_scope)option_choice(base, "on_shutdown_scope", scope, scopes, SBX_SCOPE_OWN);
-    if (scope && options->on_shutdown == SBX_SHUTDOWN_KEEP)
+    if (scope && base->errors == before && options->on_shutdown == SBX_SHUTDOWN_KEEP)
         option_warn(base, "on_shutdown_scope",
                     "has no effect without on_shutdown, which keeps all as they are");
 }

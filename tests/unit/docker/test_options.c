@@ -581,6 +581,20 @@ static void what_may_surprise_is_warned_of(void **state)
     }
 }
 
+static void a_wrong_scope_is_told_once(void **state)
+{
+    (void)state;
+    struct options options;
+    assert_int_equal(parse(&options, "{\"on_shutdown_scope\": \"wrong\"}"), -1);
+    assert_string_equal(complaints, "on_shutdown_scope: must be own or all\n");
+    assert_string_equal(warnings, "");
+    options_finish(&options);
+    assert_int_equal(parse(&options, "{\"on_shutdown_scope\": \"all\"}"), 0);
+    assert_string_equal(warnings, "on_shutdown_scope: has no effect without on_shutdown, which keeps all as "
+                                  "they are\n");
+    options_finish(&options);
+}
+
 static void harmless_kwargs_are_not_warned_of(void **state)
 {
     (void)state;
@@ -611,6 +625,7 @@ int main(void)
         cmocka_unit_test_setup(a_path_of_a_mount_is_bounded, clean_environment),
         cmocka_unit_test_setup(without_a_check_the_first_complaint_is_the_error, clean_environment),
         cmocka_unit_test_setup(what_may_surprise_is_warned_of, clean_environment),
+        cmocka_unit_test_setup(a_wrong_scope_is_told_once, clean_environment),
         cmocka_unit_test_setup(harmless_kwargs_are_not_warned_of, clean_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
