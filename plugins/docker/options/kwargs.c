@@ -161,6 +161,7 @@ void options_read_kwargs(struct options_reader *reader, const sbx_json *value)
                         "must be a mapping of settings, under docker-py's names or the engine's");
         return;
     }
+    reader->kwargs = value;
     struct translation translation = {reader, json, json->new_object(), json->new_object()};
     for (size_t i = 0; i < json->length(value);
          i++) { /* the engine's first: what is said twice is told of ours */

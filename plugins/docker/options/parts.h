@@ -12,6 +12,7 @@ struct options_reader {
     struct option_reader base; /* first: option_complain(&reader->base, …) */
     struct options *options;
     const struct sbx_backend_config *config;
+    const sbx_json *security, *kwargs; /* as they are written; NULL: not given, or no mapping */
 };
 
 /* engine.c: `host`, `tls` and where the registries' credentials are. `tls` is a mapping or NULL, and its
@@ -36,11 +37,23 @@ void options_read_ports(struct options_reader *reader, const sbx_json *exposed, 
 
 /* security.c: `security`; NULL: what the engine does by itself. Before kwargs. */
 void options_read_security(struct options_reader *reader, const sbx_json *value);
-/* Complains of what `security` and the HostConfig of `kwargs` both choose. */
+/* Complains of what `security` and the HostConfig of `kwargs`, as the engine has it, both choose, and of wrong
+ * capabilities in the latter. */
 void options_check_security(struct options_reader *reader, const sbx_json *kwargs);
 void security_finish(struct security *security);
 /* Its members, for the table of options. */
 extern const struct option_table security_table;
+
+/* capabilities.c: a list of capabilities; what is no list, is none. The path is its own. */
+struct capability_list {
+    const char *path;
+    const sbx_json *value;
+};
+/* Complains of what is no capability, and of what is there twice. */
+void capabilities_check(struct options_reader *reader, const struct capability_list *list);
+/* Complains of each in `list` that is in `other` too. */
+void capabilities_refuse_both(struct options_reader *reader, const struct capability_list *list,
+                              const struct capability_list *other);
 
 /* The default range of port number `index` of AGENT_SERVER, VSCODE, WORKER_1 and WORKER_2 under `profile: runtime`, on a
  * kernel of that release (uname(2)): below WSL2, Windows gives the ports from 49152 on to others. */

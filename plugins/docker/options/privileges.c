@@ -2,7 +2,7 @@
  * just that. Names are compared without regard to case, as the engine reads them.
  */
 #include "operations/create_parts.h"
-#include "options/kwargs_names.h"
+#include "options/kwargs_path.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,21 +18,10 @@ struct warner {
     struct sbx_check *check;
 };
 
-/* HostConfig, as it is written. */
-static const char *outer_name(const struct warner *warner)
-{
-    const char *name = create_same_member(warner->json, warner->given, "HostConfig");
-    return name ? name : "HostConfig";
-}
-
 static void warn(const struct warner *warner, const char *member, const char *inner, const char *what)
 {
     char path[PATH_SIZE], message[256];
-    const struct kwarg *kwarg = kwarg_of_engine(member, true);
-    if (kwarg && warner->json->type(warner->json->get(warner->given, kwarg->name)) != SBX_JSON_NULL)
-        snprintf(path, sizeof path, "kwargs.%s%s", kwarg->name, inner);
-    else
-        snprintf(path, sizeof path, "kwargs.%.20s.%.50s%s", outer_name(warner), member, inner);
+    kwargs_path(path, sizeof path, warner->json, warner->given, member, true, inner);
     snprintf(message, sizeof message, "gives sandboxes %s", what);
     warner->host->option_warning(warner->check, path, message);
 }

@@ -1,6 +1,7 @@
 /* security.c: `security`: what the operator takes from a sandbox's programs, or gives to them. Reads the file of a seccomp
  * profile, once. Without the option the engine does what it does by itself.
  */
+#include "options/kwargs_path.h"
 #include "options/parts.h"
 
 #include <errno.h>
@@ -21,32 +22,6 @@ static const struct option members[] = {
 };
 const struct option_table security_table = {"member", members, sizeof members / sizeof *members};
 
-/* capabilities(7), Linux 5.9 and later, without CAP_ */
-static const char *const capabilities[] = {"AUDIT_CONTROL",   "AUDIT_READ",   "AUDIT_WRITE",
-                                           "BLOCK_SUSPEND",   "BPF",          "CHECKPOINT_RESTORE",
-                                           "CHOWN",           "DAC_OVERRIDE", "DAC_READ_SEARCH",
-                                           "FOWNER",          "FSETID",       "IPC_LOCK",
-                                           "IPC_OWNER",       "KILL",         "LEASE",
-                                           "LINUX_IMMUTABLE", "MAC_ADMIN",    "MAC_OVERRIDE",
-                                           "MKNOD",           "NET_ADMIN",    "NET_BIND_SERVICE",
-                                           "NET_BROADCAST",   "NET_RAW",      "PERFMON",
-                                           "SETFCAP",         "SETGID",       "SETPCAP",
-                                           "SETUID",          "SYSLOG",       "SYS_ADMIN",
-                                           "SYS_BOOT",        "SYS_CHROOT",   "SYS_MODULE",
-                                           "SYS_NICE",        "SYS_PACCT",    "SYS_PTRACE",
-                                           "SYS_RAWIO",       "SYS_RESOURCE", "SYS_TIME",
-                                           "SYS_TTY_CONFIG",  "WAKE_ALARM",   "ALL"};
-
-/* The engine takes them with and without CAP_, in any case. */
-static bool is_capability(const char *text)
-{
-    text += strncasecmp(text, "CAP_", 4) == 0 ? 4 : 0;
-    for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++)
-        if (strcasecmp(text, capabilities[i]) == 0)
-            return true;
-    return false;
-}
-
 static void read_flag(struct options_reader *reader, const char *name, const sbx_json *value, bool *flag)
 {
     const struct sbx_json_api *json = reader->base.host->json;
@@ -57,26 +32,19 @@ static void read_flag(struct options_reader *reader, const char *name, const sbx
     *flag = json->boolean(value, 0);
 }
 
-static void read_capabilities(struct options_reader *reader, const char *name, const sbx_json *value,
-                              char **list, uint32_t *len)
+static void read_capabilities(struct options_reader *reader, const struct capability_list *given, char **list,
+                              uint32_t *len)
 {
     const struct sbx_json_api *json = reader->base.host->json;
-    char path[OPTION_PATH_SIZE];
-    snprintf(path, sizeof path, "security.%s", name);
-    if (value && (json->type(value) != SBX_JSON_ARRAY || json->length(value) > OPTIONS_LIST_MAX)) {
-        option_complain(&reader->base, path, "must be a list of at most %d capabilities, such as [NET_RAW]",
-                        OPTIONS_LIST_MAX);
+    if (given->value &&
+        (json->type(given->value) != SBX_JSON_ARRAY || json->length(given->value) > OPTIONS_LIST_MAX)) {
+        option_complain(&reader->base, given->path,
+                        "must be a list of at most %d capabilities, such as [NET_RAW]", OPTIONS_LIST_MAX);
         return;
     }
-    for (size_t i = 0; i < json->length(value); i++) {
-        const char *text = json->string(json->at(value, i), "");
-        snprintf(path, sizeof path, "security.%s[%zu]", name, i);
-        if (is_capability(text))
-            option_copy(&list[(*len)++], text);
-        else
-            option_complain(&reader->base, path,
-                            "must be ALL or a capability of capabilities(7), such as NET_RAW or CAP_NET_RAW");
-    }
+    capabilities_check(reader, given);
+    for (size_t i = 0; i < json->length(given->value); i++)
+        option_copy(&list[(*len)++], json->string(json->at(given->value, i), ""));
 }
 
 /* Owned; NULL with a complaint. What is no ordinary file is not waited for. */
@@ -197,14 +165,16 @@ void options_read_security(struct options_reader *reader, const sbx_json *value)
     struct option_reader *base = &reader->base;
     if (!value || base->host->json->type(value) != SBX_JSON_OBJECT)
         return;
+    reader->security = value;
     unsigned before = base->errors;
     read_flag(reader, "no_new_privileges", option_given(base, value, "no_new_privileges"),
               &security->no_new_privileges);
     read_flag(reader, "read_only", option_given(base, value, "read_only"), &security->read_only);
-    read_capabilities(reader, "cap_drop", option_given(base, value, "cap_drop"), security->cap_drop,
-                      &security->cap_drop_len);
-    read_capabilities(reader, "cap_add", option_given(base, value, "cap_add"), security->cap_add,
-                      &security->cap_add_len);
+    const struct capability_list drop = {"security.cap_drop", option_given(base, value, "cap_drop")};
+    const struct capability_list more = {"security.cap_add", option_given(base, value, "cap_add")};
+    read_capabilities(reader, &drop, security->cap_drop, &security->cap_drop_len);
+    read_capabilities(reader, &more, security->cap_add, &security->cap_add_len);
+    capabilities_refuse_both(reader, &more, &drop);
     read_seccomp(reader, option_given(base, value, "seccomp"));
     read_apparmor(reader, option_given(base, value, "apparmor"));
     if (base->errors > before)
@@ -231,22 +201,50 @@ static const sbx_json *find(const struct sbx_json_api *json, const sbx_json *obj
     return found;
 }
 
-/* "seccomp=…", "apparmor:…", "no-new-privileges[:true]" */
-static void check_option(struct options_reader *reader, const char *text)
+/* Does `security` have the member? A default that is written there is chosen too. */
+static const sbx_json *chosen(const struct options_reader *reader, const char *member)
 {
-    const struct security *security = &reader->options->security;
-    const struct {
-        const char *name, *member;
-        bool chosen;
-    } kinds[] = {{"seccomp", "seccomp", security->seccomp != NULL},
-                 {"apparmor", "apparmor", security->apparmor != NULL},
-                 {"no-new-privileges", "no_new_privileges", security->no_new_privileges}};
+    return reader->security ? option_given(&reader->base, reader->security, member) : NULL;
+}
+
+static void refuse(struct options_reader *reader, const char *member, const char *inner, const char *what)
+{
+    char path[OPTION_PATH_SIZE];
+    kwargs_path(path, sizeof path, reader->base.host->json, reader->kwargs, member, true, inner);
+    option_complain(&reader->base, path, "%s: leave one of them out", what);
+}
+
+/* "seccomp=…", "apparmor:…", "no-new-privileges[:true]" */
+static void check_option(struct options_reader *reader, size_t at, const char *text)
+{
+    static const char *const kinds[][2] = {
+        {"seccomp", "seccomp"}, {"apparmor", "apparmor"}, {"no-new-privileges", "no_new_privileges"}};
+    char inner[24], what[120];
     size_t len = strcspn(text, "=:");
+    snprintf(inner, sizeof inner, "[%zu]", at);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (kinds[i].chosen && len == strlen(kinds[i].name) && strncasecmp(text, kinds[i].name, len) == 0)
-            option_complain(&reader->base, "kwargs",
-                            "its security options choose %s, and so does security.%s: leave one of them out",
-                            kinds[i].name, kinds[i].member);
+        if (chosen(reader, kinds[i][1]) && len == strlen(kinds[i][0]) &&
+            strncasecmp(text, kinds[i][0], len) == 0) {
+            snprintf(what, sizeof what, "chooses %s, and so does security.%s", kinds[i][0], kinds[i][1]);
+            refuse(reader, "SecurityOpt", inner, what);
+        }
+}
+
+static void check_capabilities(struct options_reader *reader, const sbx_json *host)
+{
+    const struct sbx_json_api *json = reader->base.host->json;
+    const struct capability_list drop = {"security.cap_drop", chosen(reader, "cap_drop")};
+    const struct capability_list more = {"security.cap_add", chosen(reader, "cap_add")};
+    char drop_path[OPTION_PATH_SIZE], more_path[OPTION_PATH_SIZE];
+    const struct capability_list kwargs_drop = {drop_path, find(json, host, "CapDrop")};
+    const struct capability_list kwargs_more = {more_path, find(json, host, "CapAdd")};
+    kwargs_path(drop_path, sizeof drop_path, json, reader->kwargs, "CapDrop", true, "");
+    kwargs_path(more_path, sizeof more_path, json, reader->kwargs, "CapAdd", true, "");
+    capabilities_check(reader, &kwargs_drop);
+    capabilities_check(reader, &kwargs_more);
+    capabilities_refuse_both(reader, &kwargs_drop, &more);
+    capabilities_refuse_both(reader, &kwargs_more, &drop);
+    capabilities_refuse_both(reader, &kwargs_more, &kwargs_drop);
 }
 
 void options_check_security(struct options_reader *reader, const sbx_json *kwargs)
@@ -255,16 +253,13 @@ void options_check_security(struct options_reader *reader, const sbx_json *kwarg
     const struct security *security = &reader->options->security;
     const sbx_json *host = find(json, kwargs, "HostConfig"), *list = find(json, host, "SecurityOpt");
     for (size_t i = 0; i < json->length(list); i++)
-        check_option(reader, json->string(json->at(list, i), ""));
-    if (security->read_only && find(json, host, "ReadonlyRootfs"))
-        option_complain(
-            &reader->base, "kwargs",
-            "it chooses ReadonlyRootfs (read_only), and so does security.read_only: leave one of them out");
+        check_option(reader, i, json->string(json->at(list, i), ""));
+    if (chosen(reader, "read_only") && find(json, host, "ReadonlyRootfs"))
+        refuse(reader, "ReadonlyRootfs", "", "chooses what security.read_only does, too");
     if (json->boolean(find(json, host, "Privileged"), 0) &&
-        (security->cap_drop_len > 0 || security->seccomp || security->apparmor))
-        option_complain(&reader->base, "kwargs",
-                        "Privileged (privileged) takes away what security.cap_drop, seccomp and apparmor ask "
-                        "for: leave one of them out");
+        (security->cap_drop_len > 0 || chosen(reader, "seccomp") || chosen(reader, "apparmor")))
+        refuse(reader, "Privileged", "", "takes away what security.cap_drop, seccomp and apparmor ask for");
+    check_capabilities(reader, host);
 }
 
 void security_finish(struct security *security)

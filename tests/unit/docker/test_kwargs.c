@@ -126,6 +126,7 @@ static void what_is_wrong_is_told_with_what_would_be_right(void **state)
         {"\"name\": \"x\"", "kwargs.name: is the sandbox's id"},
         {"\"links\": {}", "kwargs.links: is not translated: the engine has it as HostConfig.Links"},
         {"\"detach\": true", "kwargs.detach: says how a client waits"},
+        {"\"HostConfig\": [1]", "kwargs.HostConfig: must be a mapping"},
         {"\"shm_size\": 1, \"HostConfig\": {\"shmsize\": 2}",
          "kwargs.shm_size: is given twice: the engine has it as HostConfig.ShmSize, which is there too"},
     };

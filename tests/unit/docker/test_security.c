@@ -159,14 +159,27 @@ static void what_is_wrong_is_told_with_what_would_be_right(void **state)
          "security.apparmor: must be default, unconfined or the name"},
         {"{\"security\": {\"apparmor\": \"a\"}, \"kwargs\": {\"HostConfig\": {\"SecurityOpt\": "
          "[\"apparmor=b\"]}}}",
-         "kwargs: its security options choose apparmor, and so does security.apparmor"},
+         "kwargs.HostConfig.SecurityOpt[0]: chooses apparmor, and so does security.apparmor: leave one"},
         {"{\"security\": {\"no_new_privileges\": true}, \"kwargs\": {\"hostconfig\": {\"securityopt\": "
          "[\"no-new-privileges:false\"]}}}",
-         "kwargs: its security options choose no-new-privileges, and so does security.no_new_privileges"},
+         "kwargs.hostconfig.securityopt[0]: chooses no-new-privileges, and so does "
+         "security.no_new_privileges"},
         {"{\"security\": {\"read_only\": true}, \"kwargs\": {\"HostConfig\": {\"ReadonlyRootfs\": false}}}",
-         "kwargs: it chooses ReadonlyRootfs"},
+         "kwargs.HostConfig.ReadonlyRootfs: chooses what security.read_only does, too"},
         {"{\"security\": {\"cap_drop\": [\"ALL\"]}, \"kwargs\": {\"HostConfig\": {\"Privileged\": true}}}",
-         "kwargs: Privileged (privileged) takes away"},
+         "kwargs.HostConfig.Privileged: takes away"},
+        {"{\"security\": {\"seccomp\": \"default\"}, \"kwargs\": {\"privileged\": true}}",
+         "kwargs.privileged: takes away"},
+        {"{\"security\": {\"apparmor\": \"default\"}, \"kwargs\": {\"privileged\": true}}",
+         "kwargs.privileged: takes away"},
+        {"{\"security\": {\"seccomp\": \"default\"}, \"kwargs\": {\"security_opt\": [\"apparmor=x\", "
+         "\"seccomp=unconfined\"]}}",
+         "kwargs.security_opt[1]: chooses seccomp, and so does security.seccomp: leave one of them out"},
+        {"{\"security\": {\"no_new_privileges\": false}, \"kwargs\": {\"security_opt\": "
+         "[\"no-new-privileges\"]}}",
+         "kwargs.security_opt[0]: chooses no-new-privileges"},
+        {"{\"security\": {\"read_only\": false}, \"kwargs\": {\"read_only\": true}}",
+         "kwargs.read_only: chooses what security.read_only does, too"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         expect_error(cases[i][0], cases[i][1]);
@@ -179,6 +192,40 @@ static void what_is_wrong_is_told_with_what_would_be_right(void **state)
     }
     assert_int_equal(truncate(profile, 1024 * 1024 + 1), 0);
     expect_error(text, "must be an ordinary file of at most 1 MiB");
+}
+
+static void capabilities_are_known_and_stand_once(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{\"security\": {\"cap_add\": [\"CHOWN\", \"KILL\"], \"cap_drop\": [\"cap_kill\"]}}",
+         "security.cap_add[1]: KILL stands in security.cap_drop too, and is given or taken away, not both: "
+         "leave one of them out"},
+        {"{\"security\": {\"cap_add\": [\"ALL\", \"ALL\"]}}",
+         "security.cap_add[1]: ALL stands in this list twice: leave one of them out"},
+        {"{\"security\": {\"cap_drop\": [\"KILL\", \"CAP_kill\"]}}",
+         "security.cap_drop[1]: CAP_kill stands in this list twice"},
+        {"{\"security\": {\"cap_drop\": [\"CAP_ALL\"]}}",
+         "security.cap_drop[0]: must be ALL or a capability"},
+        {"{\"kwargs\": {\"cap_add\": [\"KILL\", \"FOO\"]}}",
+         "kwargs.cap_add[1]: must be ALL or a capability of capabilities(7)"},
+        {"{\"kwargs\": {\"HostConfig\": {\"capdrop\": [\"FOO\"]}}}",
+         "kwargs.HostConfig.capdrop[0]: must be ALL or a capability of capabilities(7)"},
+        {"{\"kwargs\": {\"cap_drop\": [\"KILL\", \"KILL\"]}}",
+         "kwargs.cap_drop[1]: KILL stands in this list twice"},
+        {"{\"kwargs\": {\"cap_drop\": [\"KILL\"], \"cap_add\": [\"KILL\"]}}",
+         "kwargs.cap_add[0]: KILL stands in kwargs.cap_drop too"},
+        {"{\"security\": {\"cap_drop\": [\"KILL\"]}, \"kwargs\": {\"cap_add\": [\"KILL\"]}}",
+         "kwargs.cap_add[0]: KILL stands in security.cap_drop too"},
+        {"{\"security\": {\"cap_add\": [\"KILL\"]}, \"kwargs\": {\"cap_drop\": [\"KILL\"]}}",
+         "kwargs.cap_drop[0]: KILL stands in security.cap_add too"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_error(cases[i][0], cases[i][1]);
+    sbx_json *host = host_config("{\"security\": {\"cap_drop\": [\"ALL\"], \"cap_add\": [\"KILL\"]}, "
+                                 "\"kwargs\": {\"cap_add\": [\"cap_chown\"]}}");
+    expect(host, "CapAdd", "[\"KILL\",\"cap_chown\"]");
+    json_table()->free(host);
 }
 
 static void what_kwargs_say_besides_is_added(void **state)
@@ -199,6 +246,7 @@ int main(void)
         cmocka_unit_test(what_is_chosen_is_asked_for_and_told_in_one_line),
         cmocka_unit_test(less_than_the_engines_guards_is_warned_of),
         cmocka_unit_test(what_is_wrong_is_told_with_what_would_be_right),
+        cmocka_unit_test(capabilities_are_known_and_stand_once),
         cmocka_unit_test(what_kwargs_say_besides_is_added),
     };
     return cmocka_run_group_tests(tests, make_profile, remove_profile);
