@@ -159,3 +159,19 @@ const char *accept_secret_name(const char *text)
                ? NULL
                : "must be of letters, digits, \"_\", \"-\" and \".\"";
 }
+
+/* The beginning of an image's name: the rest of the grammar is for the registry. */
+const char *accept_registry_prefix(const char *text)
+{
+    static const char user[] = "{user}";
+    for (const char *at = text; *at; at++) {
+        if (*at == '{' && strncmp(at, user, sizeof user - 1) == 0)
+            at += sizeof user - 2;
+        else if (*at == '{' || *at == '}')
+            return "must have no placeholder but {user}";
+        else if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789._-/:", *at))
+            return "must be the beginning of an image's name, such as ghcr.io/openhands: lower-case letters, "
+                   "digits, \".\", \"_\", \"-\", \"/\", \":\" and {user}";
+    }
+    return NULL;
+}

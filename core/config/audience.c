@@ -23,6 +23,15 @@ static bool is_given(struct config_node *map, const char *key)
     return node && !node_is_null(node);
 }
 
+/* An empty list is what is left when the last name was taken out: everybody is not what was meant. */
+static void check_not_empty(struct config_reader *reader, struct config_node *entry, const char *key)
+{
+    struct config_node *list = find(entry, key);
+    if (list && list->kind == NODE_LIST && list->count == 0 && !list->refused)
+        node_error(list, reader->problems,
+                   "must not be empty: leave the key out for all, or remove the whole entry");
+}
+
 void check_secret(struct config_reader *reader, struct config_node *node, void *target)
 {
     const struct config_secret *secret = target;
@@ -33,6 +42,8 @@ void check_secret(struct config_reader *reader, struct config_node *node, void *
         node_error(node, reader->problems, "must have only one of value and value_file");
     else if (secret->value && !*secret->value && !find(node, value ? "value" : "value_file")->refused)
         node_error(find(node, value ? "value" : "value_file"), reader->problems, "must not be empty");
+    check_not_empty(reader, node, "users");
+    check_not_empty(reader, node, "specs");
 }
 
 void check_llm(struct config_reader *reader, struct config_node *node, void *target)
@@ -40,6 +51,7 @@ void check_llm(struct config_reader *reader, struct config_node *node, void *tar
     (void)target;
     if (is_given(node, "api_key") && is_given(node, "api_key_file"))
         node_error(node, reader->problems, "must have only one of api_key and api_key_file");
+    check_not_empty(reader, node, "users");
 }
 
 /* A user without a key is no error: a key may be taken away for a while. */

@@ -204,6 +204,9 @@ static void check_runtime_api(struct config_reader *reader, struct config_node *
     for (size_t i = 0; i < config->own_commands_len; i++, node = node->next)
         if (config->own_commands[i] && !has_backend(root, config->own_commands[i]))
             refuse_backend(reader, node, config);
+    if (!config->runtime_api_enabled && section && section->count > 0 && !node_has_refused(section))
+        config_problem_add(reader->problems, true, section->line, section->column, "runtime_api",
+                           "nothing of it is served without enabled: true");
 }
 
 /* A URL names its place among the events that were stored. */

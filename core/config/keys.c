@@ -244,7 +244,7 @@ static const struct key runtime_api_keys[] = {
          "Backends whose sandboxes are not isolated from this host (`process`), and on which a request may "
          "bring a `command` of its own all the same: whoever has a key then runs what they like here."},
     {"registry_prefix", &type_text, .fallback = "ghcr.io/openhands", .max = 512,
-     FIELD(struct config, runtime_api_registry_prefix),
+     FIELD(struct config, runtime_api_registry_prefix), .accept = accept_registry_prefix,
      .about = "What `/registry_prefix` answers: where clients that build images are to put them."},
     {"builds", &type_boolean, .fallback = "false", FIELD(struct config, runtime_api_builds),
      .about = "Whoever has a key may have images built on `backend` (`/build`), and start them. A build runs "

@@ -108,6 +108,7 @@ const char *accept_api_key(const char *text);
 const char *accept_variable(const char *text); /* the name of one */
 const char *accept_backend_name(const char *text);
 const char *accept_secret_name(const char *text);
+const char *accept_registry_prefix(const char *text);
 /* For whom `secrets` and `llms` are; a part of check_config(). */
 void check_audiences(struct config_reader *reader, struct config_node *root, const struct config *config);
 

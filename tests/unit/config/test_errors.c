@@ -373,6 +373,24 @@ static void keys_are_checked_and_never_shown(void **state)
     CHECK(rows);
 }
 
+static void the_runtime_api_is_checked(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {BACKEND "runtime_api: {builds: true}\n",
+         "f:2:1: warning: runtime_api: nothing of it is served without enabled: true"},
+        {BACKEND "runtime_api: {enabled: true, registry_prefix: 'r.example:5000/{usr}'}\n",
+         "f:2:30: runtime_api.registry_prefix: must have no placeholder but {user}, got "
+         "\"r.example:5000/{usr}\""},
+        {BACKEND "runtime_api: {enabled: true, registry_prefix: Bad/x}\n",
+         "f:2:30: runtime_api.registry_prefix: must be the beginning of an image's name, such as "
+         "ghcr.io/openhands: lower-case letters, digits, \".\", \"_\", \"-\", \"/\", \":\" and {user}, got "
+         "Bad/x"},
+        {BACKEND "runtime_api: {enabled: true, registry_prefix: 'r.example:5000/{user}'}\n", ""},
+    };
+    CHECK(rows);
+}
+
 static void secrets_are_checked_and_never_shown(void **state)
 {
     (void)state;
@@ -387,6 +405,11 @@ static void secrets_are_checked_and_never_shown(void **state)
          "f:3:3: secrets[0]: must have only one of value and value_file\n"
          "f:3:26: secrets[0].value_file: the file can't be used: there is no such file"},
         {BACKEND "secrets:\n- {name: A, value: ''}\n", "f:3:13: secrets[0].value: must not be empty"},
+        {BACKEND "secrets:\n- {name: A, value: hush, users: [], specs: []}\n",
+         "f:3:26: secrets[0].users: must not be empty: leave the key out for all, or remove the whole entry\n"
+         "f:3:37: secrets[0].specs: must not be empty: leave the key out for all, or remove the whole entry"},
+        {BACKEND "llms:\n- {model: m, users: []}\n",
+         "f:3:14: llms[0].users: must not be empty: leave the key out for all, or remove the whole entry"},
         {BACKEND "secrets:\n- {name: 'a/b', value: hush}\n",
          "f:3:4: secrets[0].name: must be of letters, digits, \"_\", \"-\" and \".\", got \"a/b\""},
         {BACKEND "secrets:\n- {name: A, value: [hush]}\n",
@@ -540,6 +563,7 @@ int main(void)
         cmocka_unit_test(wrong_types_and_values_are_told_with_what_would_be_right),
         cmocka_unit_test(listeners_are_checked),
         cmocka_unit_test(keys_are_checked_and_never_shown),
+        cmocka_unit_test(the_runtime_api_is_checked),
         cmocka_unit_test(secrets_are_checked_and_never_shown),
         cmocka_unit_test(backends_and_specs_are_checked),
         cmocka_unit_test(variables_are_told_by_name_and_not_by_value),
