@@ -42,6 +42,9 @@ def test_a_good_configuration_is_good_without_an_engine():
     ({"profile": "desktop"}, "options.profile"),
     ({"security": {"seccomp": "/nosuch.json"}}, "options.security.seccomp"),
     ({"security": {"cap_add": ["NOSUCH"]}}, "options.security.cap_add[0]"),
+    ({"kwargs": {"cap_add": ["NOSUCH"]}}, "options.kwargs.cap_add[0]"),
+    ({"kwargs": {"ulimits": [{"name": "nofile", "soft": "1"}]}}, "options.kwargs.ulimits[0].soft"),
+    ({"kwargs": {"privileged": True}, "security": {"seccomp": "default"}}, "options.kwargs.privileged"),
 ])
 def test_a_wrong_option_is_told_at_its_own_place(options, path):
     code, said = checked(options)

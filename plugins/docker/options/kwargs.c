@@ -14,16 +14,6 @@
 
 #define HOST "HostConfig"
 
-/* Ours are of that type, with labels and keys in them that nothing may replace. */
-static const struct {
-    const char *name;
-    enum sbx_json_type type;
-} typed[] = {
-    {HOST, SBX_JSON_OBJECT},           {"Labels", SBX_JSON_OBJECT},
-    {"ExposedPorts", SBX_JSON_OBJECT}, {"NetworkingConfig", SBX_JSON_OBJECT},
-    {"Env", SBX_JSON_ARRAY},
-};
-
 struct translation {
     struct options_reader *reader;
     const struct sbx_json_api *json;
@@ -91,18 +81,10 @@ static void complain_unknown(struct translation *translation, const char *outer,
     complain(translation, outer, name, what);
 }
 
-static void check_type(struct translation *translation, const char *name, const sbx_json *value)
-{
-    for (size_t i = 0; i < sizeof typed / sizeof *typed; i++)
-        if (strcasecmp(typed[i].name, name) == 0 && translation->json->type(value) != typed[i].type)
-            complain(translation, "", name,
-                     typed[i].type == SBX_JSON_ARRAY ? "must be a list" : "must be a mapping");
-}
-
 static void take_host(struct translation *translation, const char *outer, const sbx_json *config)
 {
     const struct sbx_json_api *json = translation->json;
-    for (size_t i = 0; json->type(config) == SBX_JSON_OBJECT && i < json->length(config); i++) {
+    for (size_t i = 0; i < json->length(config); i++) {
         const sbx_json *value;
         const char *name = json->member(config, i, &value);
         if (kwarg_engine_has(name, true))
@@ -123,11 +105,12 @@ static void take(struct translation *translation, const char *name, const sbx_js
         complain_unknown(translation, "", name);
         return;
     }
-    check_type(translation, name, value);
-    if (strcasecmp(name, HOST) == 0)
+    if (strcasecmp(name, HOST) != 0)
+        put(translation, "", name, name, false, json->copy(value));
+    else if (json->type(value) == SBX_JSON_OBJECT)
         take_host(translation, name, value);
     else
-        put(translation, "", name, name, false, json->copy(value));
+        complain(translation, "", name, "must be a mapping");
 }
 
 /* In the list of strings that the environment is, a name is enough: it takes the variable away. */
@@ -187,6 +170,7 @@ void options_read_kwargs(struct options_reader *reader, const sbx_json *value)
         json->free(translation.host);
     else if (json->set(translation.request, HOST, translation.host) != 0)
         abort();
+    options_check_kwargs(reader, translation.request);
     options_check_security(reader, translation.request);
     option_copy(&reader->options->kwargs, json->text(translation.request, NULL));
     if (reader->base.check)

@@ -64,6 +64,8 @@ struct port_range options_port_range(unsigned index, const char *release);
 
 /* kwargs.c: `kwargs`. */
 void options_read_kwargs(struct options_reader *reader, const sbx_json *value);
+/* kwargs_rules.c: complains of values that the engine would refuse in `kwargs`, as the engine has it. */
+void options_check_kwargs(struct options_reader *reader, const sbx_json *kwargs);
 
 /* Is `text` 1 to `max` bytes of letters, digits and `others`, the first of them a letter or a digit? */
 bool options_is_name(const char *text, const char *others, size_t max);

@@ -81,8 +81,8 @@ static void docker_pys_names_become_the_engines_with_their_units(void **state)
         "{\"Hostname\":\"h\",\"Domainname\":\"d\",\"User\":\"1000\",\"WorkingDir\":\"/w\",\"Tty\":true}");
     expect("\"environment\": {\"A\": 1, \"B\": null}, \"labels\": [\"x\"]",
            "{\"Env\":[\"A=1\",\"B\"],\"Labels\":{\"x\":\"\"}}");
-    expect("\"healthcheck\": {\"test\": \"true\", \"start_period\": 1}",
-           "{\"Healthcheck\":{\"test\":[\"CMD-SHELL\",\"true\"],\"StartPeriod\":1}}");
+    expect("\"healthcheck\": {\"test\": \"true\", \"start_period\": 1000000}",
+           "{\"Healthcheck\":{\"test\":[\"CMD-SHELL\",\"true\"],\"StartPeriod\":1000000}}");
     expect("\"shm_size\": 1, \"HostConfig\": {\"PidMode\": \"\"}",
            "{\"HostConfig\":{\"PidMode\":\"\",\"ShmSize\":1}}");
 }
@@ -92,6 +92,19 @@ static void the_engines_names_go_on_working(void **state)
     (void)state;
     expect("\"hostname\": null, \"StopTimeout\": 3, \"hostconfig\": {\"shmsize\": 64, \"MaskedPaths\": null}",
            "{\"StopTimeout\":3,\"HostConfig\":{\"shmsize\":64,\"MaskedPaths\":null}}");
+}
+
+/* Each alone, and in one line that begins so. */
+static void expect_errors(const char *const (*cases)[2], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct options options;
+        assert_int_equal(parse_options(&options, with_kwargs(cases[i][0])), -1);
+        if (strncmp(said.errors, cases[i][1], strlen(cases[i][1])) != 0 ||
+            strchr(said.errors, '\n') != strrchr(said.errors, '\n'))
+            fail_msg("%s: %s", cases[i][0], said.errors);
+        options_finish(&options);
+    }
 }
 
 static void what_is_wrong_is_told_with_what_would_be_right(void **state)
@@ -130,14 +143,66 @@ static void what_is_wrong_is_told_with_what_would_be_right(void **state)
         {"\"shm_size\": 1, \"HostConfig\": {\"shmsize\": 2}",
          "kwargs.shm_size: is given twice: the engine has it as HostConfig.ShmSize, which is there too"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct options options;
-        assert_int_equal(parse_options(&options, with_kwargs(cases[i][0])), -1);
-        if (strncmp(said.errors, cases[i][1], strlen(cases[i][1])) != 0 ||
-            strchr(said.errors, '\n') != strrchr(said.errors, '\n'))
-            fail_msg("%s: %s", cases[i][0], said.errors);
-        options_finish(&options);
-    }
+    expect_errors(cases, sizeof cases / sizeof *cases);
+}
+
+static void values_are_such_as_the_engine_takes(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"\"ulimits\": [{\"name\": \"nofile\", \"soft\": \"1\"}]",
+         "kwargs.ulimits[0].soft: must be a whole number, at least -1"},
+        {"\"ulimits\": [{\"name\": \"nofile\", \"max\": 1}]",
+         "kwargs.ulimits[0].max: unknown member; there are Name, Soft, Hard"},
+        {"\"ulimits\": [{\"name\": \"files\"}]", "kwargs.ulimits[0].name: must be one of core, cpu, data,"},
+        {"\"ulimits\": [{\"soft\": 1}]", "kwargs.ulimits[0]: has no Name; its members are Name, Soft, Hard"},
+        {"\"hostconfig\": {\"ulimits\": [5]}", "kwargs.hostconfig.ulimits[0]: must be a mapping"},
+        {"\"HostConfig\": {\"Ulimits\": {}}", "kwargs.HostConfig.Ulimits: must be a list of mappings"},
+        {"\"mem_swappiness\": 101", "kwargs.mem_swappiness: must be a whole number from 0 to 100"},
+        {"\"mem_swappiness\": -1", "kwargs.mem_swappiness: must be a whole number from 0 to 100"},
+        {"\"nano_cpus\": -1", "kwargs.nano_cpus: must be a whole number, at least 0"},
+        {"\"cpu_shares\": -1", "kwargs.cpu_shares: must be a whole number, at least 0"},
+        {"\"cpu_period\": 999", "kwargs.cpu_period: must be a whole number from 1000 to 1000000, or 0"},
+        {"\"cpu_quota\": -2",
+         "kwargs.cpu_quota: must be a whole number, at least 1000, or 0, or -1 for no limit"},
+        {"\"blkio_weight\": 9", "kwargs.blkio_weight: must be a whole number from 10 to 1000, or 0"},
+        {"\"blkio_weight\": 1001", "kwargs.blkio_weight: must be a whole number from 10 to 1000, or 0"},
+        {"\"oom_score_adj\": 1001", "kwargs.oom_score_adj: must be a whole number from -1000 to 1000"},
+        {"\"device_read_bps\": [{\"Path\": \"/dev/a\", \"Rate\": \"1m\"}]",
+         "kwargs.device_read_bps[0].Rate: must be a whole number, at least 0"},
+        {"\"restart_policy\": {\"Name\": \"sometimes\"}",
+         "kwargs.restart_policy.Name: must be one of no, always, unless-stopped, on-failure"},
+        {"\"restart_policy\": {\"Name\": 5}", "kwargs.restart_policy.Name: must be one of"},
+        {"\"log_config\": {\"type\": \"local\", \"config\": {\"max-file\": 3}}",
+         "kwargs.log_config.config.max-file: must be a text"},
+        {"\"healthcheck\": {\"test\": 5}", "kwargs.healthcheck.test: must be a list of texts"},
+        {"\"healthcheck\": {\"test\": [5]}", "kwargs.healthcheck.test[0]: must be a text"},
+        {"\"healthcheck\": {\"interval\": 30}",
+         "kwargs.healthcheck.interval: must be a whole number, at least 1000000, or 0"},
+        {"\"HostConfig\": {\"Memory\": \"4g\"}",
+         "kwargs.HostConfig.Memory: must be a whole number, at least 0"},
+        {"\"HostConfig\": {\"ShmSize\": \"1.5g\"}", "kwargs.HostConfig.ShmSize: must be a whole number"},
+        {"\"HostConfig\": {\"ShmSize\": 1.5}", "kwargs.HostConfig.ShmSize: must be a whole number"},
+        {"\"HostConfig\": {\"MemorySwap\": -2}", "kwargs.HostConfig.MemorySwap: must be a whole number"},
+        {"\"HostConfig\": {\"Tmpfs\": [\"/tmp\"]}",
+         "kwargs.HostConfig.Tmpfs: must be a mapping of names to texts"},
+        {"\"HostConfig\": {\"Tmpfs\": {\"/tmp\": 1}}", "kwargs.HostConfig.Tmpfs./tmp: must be a text"},
+        {"\"HostConfig\": {\"PidMode\": true}", "kwargs.HostConfig.PidMode: must be a text"},
+        {"\"HostConfig\": {\"CapAdd\": \"KILL\"}", "kwargs.HostConfig.CapAdd: must be a list of texts"},
+        {"\"HostConfig\": {\"Privileged\": \"yes\"}", "kwargs.HostConfig.Privileged: must be true or false"},
+        {"\"HostConfig\": {\"LogConfig\": \"local\"}", "kwargs.HostConfig.LogConfig: must be a mapping"},
+        {"\"User\": 1000", "kwargs.User: must be a text"},
+        {"\"Labels\": {\"a\": 1}", "kwargs.Labels.a: must be a text"},
+        {"\"user\": [1]", "kwargs.user: must be a text"},
+        {"\"StopTimeout\": \"3\"", "kwargs.StopTimeout: must be a whole number"},
+    };
+    expect_errors(cases, sizeof cases / sizeof *cases);
+    expect(
+        "\"HostConfig\": {\"CpuQuota\": -1, \"BlkioWeight\": 0, \"MemorySwappiness\": 100, \"Memory\": null, "
+        "\"RestartPolicy\": {\"name\": \"\"}, \"Ulimits\": [{\"Name\": \"core\", \"Soft\": -1, \"Hard\": "
+        "-1}]}",
+        "{\"HostConfig\":{\"CpuQuota\":-1,\"BlkioWeight\":0,\"MemorySwappiness\":100,\"Memory\":null,"
+        "\"RestartPolicy\":{\"name\":\"\"},\"Ulimits\":[{\"Name\":\"core\",\"Soft\":-1,\"Hard\":-1}]}}");
 }
 
 int main(void)
@@ -145,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(docker_pys_names_become_the_engines_with_their_units),
         cmocka_unit_test(the_engines_names_go_on_working),
+        cmocka_unit_test(values_are_such_as_the_engine_takes),
         cmocka_unit_test(what_is_wrong_is_told_with_what_would_be_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -466,7 +466,7 @@ static void each_wrong_value_is_told_with_its_path_and_what_would_be_right(void 
          "kwargs: must be a mapping of settings, under docker-py's names or the engine's\n"},
         {"{\"kwargs\": {\"image\": \"a\"}}",
          "kwargs.image: can't be chosen here: the image is the id of the spec\n"},
-        {"{\"kwargs\": {\"Labels\": null}}", "kwargs.Labels: must be a mapping\n"},
+        {"{\"kwargs\": {\"Labels\": null}}", "kwargs.Labels: must be a mapping of names to texts\n"},
         {"{\"kwargs\": {\"env\": {}}}", "kwargs.env: must be a list\n"},
         {"{\"kwargs\": {\"Env\": [\"A=1\", \"=2\", 3]}}",
          "kwargs.Env[1]: must be NAME=VALUE\nkwargs.Env[2]: must be NAME=VALUE\n"},
