@@ -84,14 +84,19 @@ static struct config_node *first_of(struct config_node *root, const char *key)
     return list && list->kind == NODE_LIST ? list->first : NULL;
 }
 
-/* One that comes behind another of its name which is for everybody is for nobody. */
-static void check_names(struct config_reader *reader, struct config_node *node, const struct config *config,
-                        size_t index)
+static bool is_same(const char *a, const char *b)
 {
-    const struct config_secret *secrets = config->secrets;
-    for (size_t i = 0; i < index && secrets[index].name; i++)
-        if (secrets[i].name && strcmp(secrets[i].name, secrets[index].name) == 0 &&
-            secrets[i].users_len == 0 && secrets[i].specs_len == 0) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* One that comes behind another of its name which is for everybody is for nobody. */
+static void check_names(struct config_reader *reader, struct config_node *list, struct config_node *node,
+                        const struct config_secret *secrets)
+{
+    const struct config_node *before = list;
+    for (size_t i = 0; before != node && secrets[node->index].name; i++, before = before->next)
+        if (is_same(secrets[i].name, secrets[node->index].name) && secrets[i].users_len == 0 &&
+            secrets[i].specs_len == 0 && !node_has_refused(before)) {
             node_error(find(node, "name"), reader->problems,
                        "is the same as that of secrets[%zu], which is for all sandboxes: of several the "
                        "first counts",
@@ -100,15 +105,42 @@ static void check_names(struct config_reader *reader, struct config_node *node, 
         }
 }
 
+/* The same of models: of several under one profile, or under none, a user has the first. */
+static void check_profiles(struct config_reader *reader, struct config_node *list, struct config_node *node,
+                           const struct config_llm *llms)
+{
+    const struct config_node *before = list;
+    struct config_node *profile = find(node, "profile");
+    if (profile && profile->refused)
+        return;
+    for (size_t i = 0; before != node; i++, before = before->next)
+        if (is_same(llms[i].profile, llms[node->index].profile) && llms[i].users_len == 0 &&
+            !node_has_refused(before)) {
+            if (llms[i].profile)
+                node_error(profile, reader->problems,
+                           "is the same as that of llms[%zu], which is for all users: of several the first "
+                           "counts",
+                           i);
+            else
+                node_error(node, reader->problems,
+                           "has no profile, like llms[%zu], which is for all users: of several the first "
+                           "counts",
+                           i);
+            return;
+        }
+}
+
 void check_audiences(struct config_reader *reader, struct config_node *root, const struct config *config)
 {
-    struct config_node *node = first_of(root, "secrets");
+    struct config_node *list = first_of(root, "secrets"), *node = list;
     for (size_t i = 0; i < config->secrets_len && node; i++, node = node->next) {
         const struct config_secret *secret = &config->secrets[i];
         check_users(reader, node, config, secret->users, secret->users_len);
-        check_names(reader, node, config, i);
+        check_names(reader, list, node, config->secrets);
     }
-    node = first_of(root, "llms");
-    for (size_t i = 0; i < config->llms_len && node; i++, node = node->next)
+    node = list = first_of(root, "llms");
+    for (size_t i = 0; i < config->llms_len && node; i++, node = node->next) {
         check_users(reader, node, config, config->llms[i].users, config->llms[i].users_len);
+        check_profiles(reader, list, node, config->llms);
+    }
 }

@@ -542,6 +542,20 @@ static void variables_are_told_by_name_and_not_by_value(void **state)
     CHECK(rows);
 }
 
+static void a_model_behind_one_for_all_is_refused(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {BACKEND "llms:\n- {model: m}\n- {model: n}\n",
+         "f:4:3: llms[1]: has no profile, like llms[0], which is for all users: of several the first "
+         "counts"},
+        {BACKEND "llms:\n- {model: m}\n- {model: n, profile: p}\n- {model: o, profile: p}\n",
+         "f:5:14: llms[2].profile: is the same as that of llms[1], which is for all users: of several the "
+         "first counts"},
+    };
+    CHECK(rows);
+}
+
 static void a_callback_is_there_once(void **state)
 {
     (void)state;
@@ -567,6 +581,7 @@ int main(void)
         cmocka_unit_test(secrets_are_checked_and_never_shown),
         cmocka_unit_test(backends_and_specs_are_checked),
         cmocka_unit_test(variables_are_told_by_name_and_not_by_value),
+        cmocka_unit_test(a_model_behind_one_for_all_is_refused),
         cmocka_unit_test(a_callback_is_there_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
