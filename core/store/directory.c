@@ -3,6 +3,7 @@
  * descriptor of it would drop SQLite's locks (fcntl(2)). */
 #include "store/directory.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "store/store.h"
 
@@ -13,9 +14,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOCK_FILE "sandboxd.lock"
+enum { LOCK_PATIENCE_MS = 2000, LOCK_PAUSE_MS = 5 };
 
 #define refuse(err, ...) error_set(err, SBX_ERR_UNAVAILABLE, STORE_FAILED, __VA_ARGS__)
 
@@ -123,13 +126,26 @@ static long holder(int fd)
     return len > 0 ? strtol(text, NULL, 10) : 0;
 }
 
+/* A daemon that is killed while it starts a child leaves that child with the lock, until it has begun its program
+ * (vfork(2)): on a busy machine for a moment after the daemon's own end. */
+static int lock_patiently(int fd)
+{
+    uint64_t until = clock_ms() + LOCK_PATIENCE_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if ((errno != EWOULDBLOCK && errno != EINTR) || clock_ms() >= until)
+            return -1;
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_MS * 1000000L}, NULL);
+    }
+    return 0;
+}
+
 /* Holds nothing but the lock: never removed, since another may have opened it meanwhile. */
 static int take_lock(int dir, const char *path, struct sbx_error *err)
 {
     int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return refuse_errno(err, errno, "can't make " LOCK_FILE " in", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    if (lock_patiently(fd) < 0) {
         int number = errno;
         if (number == EWOULDBLOCK)
             error_set(

@@ -95,6 +95,20 @@ static void a_child_does_not_inherit_the_lock(void **state)
     waitpid(child, NULL, 0);
 }
 
+static void a_child_that_outlives_its_daemon_for_a_moment_keeps_nobody_out(void **state)
+{
+    (void)state;
+    fixture_open();
+    pid_t child = fork();
+    if (child == 0) {
+        usleep(100000); /* the moment is the test's input, not a wait */
+        _exit(0);
+    }
+    fixture_close(); /* as by SIGKILL: the child has the lock still */
+    fixture_open();
+    waitpid(child, NULL, 0);
+}
+
 static void directories_that_others_could_change_are_refused(void **state)
 {
     (void)state;
@@ -318,6 +332,7 @@ int main(void)
         TEST(the_directory_and_files_are_the_owners_alone),
         TEST(a_second_daemon_is_refused),
         TEST(a_child_does_not_inherit_the_lock),
+        TEST(a_child_that_outlives_its_daemon_for_a_moment_keeps_nobody_out),
         TEST(directories_that_others_could_change_are_refused),
         TEST(what_is_not_a_directory_of_its_own_is_refused),
         TEST(a_missing_parent_is_said),
