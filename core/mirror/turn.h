@@ -44,14 +44,14 @@ struct agent {
     char *sandbox_id;
 
     /* poller.c's */
-    bool seen;
     uint64_t since_ms;
-    uint32_t interval_ms; /* its backend's, or events.polling_interval */
-    unsigned failures;    /* turns in a row */
-    bool told;            /* the log has a line about it */
     struct event timer;
     struct agent *next_waiting, **waiting; /* for a place; `waiting` NULL: it does not */
     struct agent *next_left;               /* left, with something under way that can't be cancelled */
+    uint32_t interval_ms;                  /* its backend's, or events.polling_interval */
+    unsigned failures;                     /* turns in a row */
+    bool seen;
+    bool told; /* the log has a line about it */
     bool left;
 
     /* turn.c's */

@@ -129,7 +129,7 @@ static void default_spec(struct sbx_backend *abi, const char *spec_json)
     size_t len = spec_json ? strlen(spec_json) : 0;
     struct sbx_json *spec = len > 0 ? json_table()->parse(spec_json, len, NULL) : NULL;
     const char *id = json_table()->string(json_table()->get(spec, "id"), "");
-    if (backend->opened || !*id) {
+    if (backend->opened || !spec_json || !*id) {
         instance_complain(backend, NULL,
                           "default_spec() is called outside of open(), or with no spec; ignored");
     } else {
