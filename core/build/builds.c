@@ -98,16 +98,17 @@ static void forget(struct builds *builds, struct build **at)
     record_free(build);
 }
 
-/* The list is from the newest to the oldest. */
-static void forget_oldest(struct builds *builds, const char *owner)
+/* Of all, and of the owner of the one that has just ended, which stays: its client asks for it, however many began
+ * after it. The list is from the newest to the oldest. */
+static void forget_oldest(struct builds *builds, const struct build *ended)
 {
     size_t all = 0, of_user = 0;
     for (struct build **at = &builds->first; *at;) {
-        bool its = same_owner((*at)->owner, owner);
+        bool its = same_owner((*at)->owner, ended->owner);
         all++;
         of_user += its;
         bool over = all > BUILDS_KEPT_MAX || (its && of_user > BUILDS_OF_USER_MAX);
-        if (over && (*at)->status != BUILD_BUILDING)
+        if (over && *at != ended && (*at)->status != BUILD_BUILDING)
             forget(builds, at);
         else
             at = &(*at)->next;
@@ -156,7 +157,7 @@ void builds_end(struct build *build, enum build_status status, const char *why)
     log_line(status == BUILD_SUCCESS ? LOG_INFO : LOG_WARN, &(struct log_context){.backend = build->backend},
              "build %s of %s: %s after %lld ms%s%s", build->id, build->image, record_status(status),
              (long long)((build->ended_us - build->began_us) / 1000), why ? ": " : "", why ? why : "");
-    forget_oldest(builds, build->owner);
+    forget_oldest(builds, build);
 }
 
 static enum build_status status_of(const struct sbx_error *err)
