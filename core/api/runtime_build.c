@@ -76,15 +76,46 @@ static bool is_spec(const struct call *call, const char *full)
     const struct config *config = http_config(call->request);
     char its[BUILD_NAME_SIZE];
     size_t count = service_specs_count(call->api->deps.service, config);
-    for (size_t i = 0; i < count; i++)
-        if (image_name_full(service_spec_at(call->api->deps.service, config, i)->id, its) &&
-            strcmp(its, full) == 0)
+    for (size_t i = 0; i < count; i++) {
+        const struct config_spec *spec = service_spec_at(call->api->deps.service, config, i);
+        const char *image = spec->base_image ? spec->base_image : spec->id;
+        if (image_name_full(image, its) && strcmp(its, full) == 0)
             return true;
+    }
     return false;
 }
 
+/* With its tag, and without one that engines add by themselves. */
+static bool is_allowed(const struct config *config, const char *registry, const char *path)
+{
+    static const char latest[] = ":latest";
+    char name[2 * BUILD_NAME_SIZE];
+    snprintf(name, sizeof name, "%s%s", registry, path);
+    if (runtime_image_allowed(config, name))
+        return true;
+    char *tag = strrchr(name, ':'); /* each full name has one */
+    if (!tag || strcmp(tag, latest) != 0)
+        return false;
+    *tag = '\0';
+    return runtime_image_allowed(config, name);
+}
+
+/* Does runtime_api.images have everybody start it, under any of the names that an engine takes for this one? */
+static bool is_everybodys(const struct config *config, const char *full)
+{
+    static const char hub[] = "docker.io/";
+    if (is_allowed(config, "", full))
+        return true;
+    if (strncmp(full, hub, sizeof hub - 1) != 0)
+        return false;
+    const char *path = full + sizeof hub - 1, *shown = image_name_short(full);
+    return is_allowed(config, "", path) || is_allowed(config, "index.docker.io/", path) ||
+           (shown != path && (is_allowed(config, "", shown) || is_allowed(config, hub, shown) ||
+                              is_allowed(config, "index.docker.io/", shown)));
+}
+
 /* A name under which others start an image is not one user's to fill. */
-static const char *why_not(const struct call *call, const char *name, const char *full)
+static const char *why_not(const struct call *call, const char *full)
 {
     const struct config *config = http_config(call->request);
     const char *shown = image_name_short(full);
@@ -97,8 +128,7 @@ static const char *why_not(const struct call *call, const char *name, const char
                "(runtime_api.registry_prefix)";
     if (is_spec(call, full))
         return "it is the image of a spec, which others start";
-    if (runtime_image_allowed(config, name) || runtime_image_allowed(config, full) ||
-        runtime_image_allowed(config, shown))
+    if (is_everybodys(config, full))
         return "runtime_api.images has everybody start it; let runtime_api.registry_prefix be another place";
     if (builds_taken(call->api->deps.builds, &call->viewer, full))
         return "another user has built an image of that name; with {user} in runtime_api.registry_prefix "
@@ -115,7 +145,7 @@ static int judge(const struct call *call, const char *name, char full[BUILD_NAME
                  name);
         return 422;
     }
-    const char *reason = call->viewer.everything ? NULL : why_not(call, name, full);
+    const char *reason = call->viewer.everything ? NULL : why_not(call, full);
     if (!reason)
         return 0;
     snprintf(why, WHY_SIZE, "the image '%.512s' may not be built by this user: %s", name, reason);

@@ -140,10 +140,10 @@ static void each_wrong_form_is_refused_in_a_sentence_of_its_own(void **state)
 static void a_user_builds_names_of_their_own_alone(void **state)
 {
     (void)state;
-    static const char *images[] = {"reg.example/alice/open/*"};
+    static const char *images[] = {"reg.example/alice/open/*", "reg.example/alice/plain"};
     world_use_keys();
     world.config.runtime_api_images = images;
-    world.config.runtime_api_images_len = 1;
+    world.config.runtime_api_images_len = 2;
     world.specs[0].id = "reg.example/alice/spec";
     builds_world.taken = "reg.example/alice/taken:latest";
     static const struct {
@@ -154,6 +154,8 @@ static void a_user_builds_names_of_their_own_alone(void **state)
         {"reg.example/alicex/x", "runtime_api.registry_prefix"},
         {"reg.example/alice/spec:latest", "it is the image of a spec"},
         {"reg.example/alice/open/x", "runtime_api.images"},
+        {"reg.example/alice/plain", "runtime_api.images"},
+        {"reg.example/alice/plain:latest", "runtime_api.images"},
         {"reg.example/alice/taken", "another user has built"},
     };
     char body[1024];
@@ -165,6 +167,45 @@ static void a_user_builds_names_of_their_own_alone(void **state)
     post("ops-key", FILE_PART GZIP "\r\n" PART("target_image") "reg.example/alice/spec" END);
     assert_int_equal(builds_world.finished, 1); /* an admin may */
     builds_world.events.done(builds_world.events.arg, NULL, "id");
+}
+
+/* An engine takes all of these for one name. */
+static void no_spelling_of_an_image_that_everybody_starts_is_a_users(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {"alice/x", "alice/x:latest", "docker.io/alice/x",
+                                           "index.docker.io/alice/x", "index.docker.io/alice/x:lat*"};
+    static const char *const official[] = {"alpine", "library/alpine", "docker.io/alpine",
+                                           "index.docker.io/library/alpine"};
+    const char *images[1];
+    world_use_keys();
+    world.config.runtime_api_images = images;
+    world.config.runtime_api_images_len = 1;
+    world.config.runtime_api_registry_prefix = "docker.io";
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+        images[0] = patterns[i];
+        post("alice-key", FILE_PART GZIP "\r\n" PART("target_image") "alice/x:latest" END);
+        refused(403, "runtime_api.images");
+    }
+    for (size_t i = 0; i < sizeof official / sizeof official[0]; i++) {
+        images[0] = official[i];
+        post("alice-key", FILE_PART GZIP "\r\n" PART("target_image") "alpine" END);
+        refused(403, "runtime_api.images");
+    }
+    images[0] = "x";
+    post("alice-key", FILE_PART GZIP "\r\n" PART("target_image") "x:1" END);
+    assert_int_equal(builds_world.finished, 1); /* another one */
+    builds_world.events.done(builds_world.events.arg, NULL, "id");
+}
+
+static void the_base_image_of_a_spec_is_not_a_users_either(void **state)
+{
+    (void)state;
+    world_use_keys();
+    world.specs[0].id = "runtime";
+    world.specs[0].base_image = "reg.example/alice/base";
+    post("alice-key", FILE_PART GZIP "\r\n" PART("target_image") "reg.example/alice/base:latest" END);
+    refused(403, "it is the image of a spec");
 }
 
 static void a_sender_is_held_back_and_let_go_on(void **state)
@@ -290,6 +331,8 @@ int main(void)
         TEST(what_can_not_be_begun_is_told_before_the_body),
         TEST(each_wrong_form_is_refused_in_a_sentence_of_its_own),
         TEST(a_user_builds_names_of_their_own_alone),
+        TEST(no_spelling_of_an_image_that_everybody_starts_is_a_users),
+        TEST(the_base_image_of_a_spec_is_not_a_users_either),
         TEST(a_sender_is_held_back_and_let_go_on),
         TEST(a_disk_that_is_full_ends_the_upload),
         TEST(a_status_is_what_clients_read),
