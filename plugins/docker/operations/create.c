@@ -280,9 +280,9 @@ static void put_limits(const struct creation *creation, sbx_json *host)
 static void put_runtime(const struct creation *creation, sbx_json *host)
 {
     const struct sbx_json_api *json = creation->json;
-    const char *runtime = json->string(json->get(creation->input->spec, "runtime_class"), "");
+    const char *asked = json->string(json->get(creation->input->spec, "runtime_class"), ""), *runtime = asked;
     for (unsigned i = 0; i < RUNTIME_CLASSES; i++)
-        if (strcmp(runtime, runtime_classes[i]) == 0)
+        if (strcmp(asked, runtime_classes[i]) == 0)
             runtime = creation->options->class_runtimes[i];
     if (!*runtime)
         runtime = creation->options->runtime;

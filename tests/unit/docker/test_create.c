@@ -496,6 +496,7 @@ static void a_runtime_class_is_what_the_operator_says(void **state)
         {"{\"runtime_classes\": {\"sysbox-runc\": \"\"}}", "gvisor", "\"runsc\""},
         {"{\"runtime_classes\": {\"sysbox-runc\": \"\"}, \"runtime\": \"kata\"}", "sysbox-runc", "\"kata\""},
         {"{\"runtime_classes\": {\"gvisor\": \"my-runsc\"}}", "gvisor", "\"my-runsc\""},
+        {"{\"runtime_classes\": {\"sysbox-runc\": \"gvisor\"}}", "sysbox-runc", "\"gvisor\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char spec[100];
