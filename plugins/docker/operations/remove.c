@@ -276,7 +276,10 @@ static void found_one(struct removal *removal, const struct facts *facts)
                           "the container %.64s has its name, and is left: it is of %s '%.100s'", facts->id,
                           others ? "the daemon that runs as instance" : "backend",
                           others ? facts->instance : facts->backend);
-        found_none(removal);
+        if (others)
+            end_well(removal); /* so are its volumes and folders, which a stopped or frozen one needs again */
+        else
+            found_none(removal);
         return;
     }
     memcpy(removal->id, facts->id, sizeof removal->id);

@@ -345,13 +345,15 @@ void volumes_are(const char *list)
 
 void inspected_as(const char *state, const char *backend)
 {
-    char text[512];
+    char text[640], label[96] = "";
+    if (world.instance)
+        snprintf(label, sizeof label, ",\"" LABEL_INSTANCE "\":\"%s\"", world.instance);
     snprintf(text, sizeof text,
              "{\"Id\":\"" ID "\",\"Name\":\"/" NAME "\",\"Created\":\"2026-01-01T00:00:00Z\","
              "\"State\":{\"Status\":\"%s\"},\"HostConfig\":{},\"NetworkSettings\":{},"
              "\"Config\":{\"Image\":\"image:1\",\"Labels\":{\"" LABEL_BACKEND "\":\"%s\",\"" LABEL_CREATED
-             "\":\"%d\"}}}",
-             state, backend, world.created_at_us);
+             "\":\"%d\"%s}}}",
+             state, backend, world.created_at_us, label);
     expect("GET", "/containers/" NAME "/json");
     answer(200, text);
 }

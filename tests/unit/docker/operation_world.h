@@ -49,9 +49,10 @@ extern struct world {
     uint64_t timer_delay_us;
     uint64_t now_ms;
     uint16_t next_port;
-    uint16_t told_port; /* on the host, in the last report of a start */
-    int created_at_us;  /* on the label of the container that is there */
-    bool exhausted;     /* there is no port */
+    uint16_t told_port;   /* on the host, in the last report of a start */
+    int created_at_us;    /* on the label of the container that is there */
+    const char *instance; /* likewise: of another daemon, which runs; NULL: there is no such label */
+    bool exhausted;       /* there is no port */
     int reserved, reserved_most, overlays_made, overlays_removed, forgotten, log_ends, doubts, progresses,
         warnings;
     int completions;

@@ -284,6 +284,32 @@ static void test_removal_leaves_another_backends_container(void **state)
     assert_int_equal(world.warnings, 1);
 }
 
+static int runs(const char *instance_id)
+{
+    assert_string_equal(instance_id, "theirs");
+    return 1;
+}
+
+/* It was shown while its daemon did not run. */
+static void test_removal_touches_nothing_of_what_another_daemon_has_back(void **state)
+{
+    (void)state;
+    static char ours[] = "ours", base[] = "/nowhere";
+    world.docker.instance_id = ours;
+    world.docker.options.overlay_base = base;
+    world.host.instance_alive = runs;
+    world.instance = "theirs";
+    know(CONTAINER_PAUSED);
+    remove_begin(&world.docker, NAME, OP);
+    inspected_as("paused", "d");
+    assert_succeeded();
+    assert_int_equal(world.warnings, 1);
+    assert_int_equal(world.calls_len, 0);
+    assert_int_equal(world.overlays_removed, 0);
+    assert_null(table_find(&world.docker, NAME));
+    world.docker.instance_id = world.docker.options.overlay_base = NULL;
+}
+
 static void test_removal_takes_a_container_from_before_the_prefix_was_changed(void **state)
 {
     (void)state;
@@ -346,6 +372,7 @@ int main(void)
         CASE(test_removal_of_nothing_looks_twice),
         CASE(test_removal_of_what_was_known_looks_once),
         CASE(test_removal_leaves_another_backends_container),
+        CASE(test_removal_touches_nothing_of_what_another_daemon_has_back),
         CASE(test_removal_takes_a_container_from_before_the_prefix_was_changed),
         CASE(test_volume_in_use_is_left_with_a_warning),
         CASE(test_removal_without_an_answer_fails_and_forgets_nothing),
