@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/run.sh: installs what the tests need, builds, and runs all of them. About a quarter of an hour on two cores.
+# tests/run.sh: installs what the tests need, builds, and runs all of them. Twenty to thirty minutes on two cores.
 #
 #   build/       the normal build: unit and integration tests, lints (clang-tidy among them)
 #   build-asan/  the whole suite again under AddressSanitizer, leaks included, and UndefinedBehaviorSanitizer
