@@ -140,6 +140,7 @@ def test_a_container_of_a_copy_elsewhere_is_told_of(make_docker, engine):
     assert "bears our id" not in docker.log()
     engine.run(docker.prefix + "copy", Labels={"sandboxd.instance": label, "sandboxd.backend": "docker"})
     docker.wait_log("copy.*bears our id")
+    docker.wait_status(docker.prefix + "copy", "RUNNING")  # told of at its making: what is not shown yet can't be removed
 
 
 def test_two_states_at_one_address_are_no_copies(make_docker):
