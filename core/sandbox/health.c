@@ -346,7 +346,8 @@ static void explain_shut(const struct sandbox *sandbox, const struct sbx_error *
     char inside[16] = "";
     const struct backend *backend = sandbox->home->backend;
     int32_t port = port_inside(sandbox);
-    snprintf(inside, sizeof inside, port > 0 ? " %d" : "", port);
+    if (port > 0)
+        snprintf(inside, sizeof inside, " %d", port);
     if (backend && backend_isolates(backend))
         snprintf(
             reason, size,

@@ -74,8 +74,8 @@ static void without_it_the_engine_does_what_it_does_by_itself(void **state)
     (void)state;
     static const char *const texts[] = {
         "{}", "{\"security\": {}}",
-        "{\"security\": {\"seccomp\": \"default\", \"apparmor\": \"default\", "
-        "\"read_only\": false, \"no_new_privileges\": false}}"};
+        ("{\"security\": {\"seccomp\": \"default\", \"apparmor\": \"default\", "
+         "\"read_only\": false, \"no_new_privileges\": false}}")};
     static const char *const names[] = {"SecurityOpt", "CapDrop", "CapAdd", "ReadonlyRootfs"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         sbx_json *host = host_config(texts[i]);
